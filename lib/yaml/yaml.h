@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file yaml.h
+ * @brief YAML 1.2 (core schema) and so also JSON text, as a tree that knows its lines.
+ *
+ * On libyaml's events.  Refused: duplicate keys, keys that are no scalars, more than one document,
+ * anchors that grow the tree beyond the limits, tags other than the core ones.  "no" and "on" are
+ * strings, as YAML 1.2 says.
+ */
+#ifndef LIB_YAML_YAML_H
+#define LIB_YAML_YAML_H
+#include <gatehouse/base.h>
+
+enum yaml_kind { YAML_SCALAR_NODE_KIND, YAML_SEQUENCE_NODE_KIND, YAML_MAPPING_NODE_KIND };
+
+struct yaml_node {
+	enum yaml_kind kind;
+	unsigned line;               /**< From 1. */
+	/* Scalars */
+	struct gh_str text;
+	bool is_plain;               /**< Not quoted: its type follows from the text (core schema). */
+	/* Sequences: items; mappings: keys[i] -> items[i]. */
+	size_t n;
+	struct yaml_node **items;
+	struct gh_str *keys;
+	unsigned *key_lines;
+};
+
+struct yaml_doc;
+
+struct yaml_limits {
+	size_t max_bytes, max_nodes;
+	unsigned max_depth;
+};
+
+/** Replaces text of a scalar before its type is decided (environment variables); may be NULL.
+ *  @param[out] ret_text  malloc()ed, or p = NULL to keep.  @return 0 or an error with a sentence. */
+typedef int yaml_expand_fn(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text,
+	char *error, size_t error_size);
+
+/** @param limits  NULL: 8 MiB, 1,000,000 nodes, 64 deep.  @param[out] error  "line N: why".
+ *  @return 0, GH_EINVAL, GH_ETOOBIG, GH_ENOMEM, or what expand returned. */
+int yaml_parse(struct gh_str text, const struct yaml_limits *limits, yaml_expand_fn *expand, void *arg,
+	struct yaml_doc **ret_doc, char *error, size_t error_size);
+/** @return the root, or NULL for an empty document. */
+const struct yaml_node *yaml_root(const struct yaml_doc *doc);
+void yaml_free(struct yaml_doc *doc);
+/** Value of a key of a mapping; NULL: none, or no mapping. */
+const struct yaml_node *yaml_get(const struct yaml_node *mapping, struct gh_str key);
+
+/** Type of a scalar by the core schema. */
+enum yaml_type { YAML_TYPE_NULL, YAML_TYPE_BOOL, YAML_TYPE_INT, YAML_TYPE_FLOAT, YAML_TYPE_STR };
+enum yaml_type yaml_type_of(const struct yaml_node *scalar);
+
+#endif
