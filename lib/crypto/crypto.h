@@ -11,7 +11,7 @@
 #define LIB_CRYPTO_CRYPTO_H
 #include <gatehouse/base.h>
 
-/* ---- Random ------------------------------------------------------------------------------------ */
+/* ---- Random ---------------------------------------------------------------------------------- */
 
 #define CRYPTO_UUID_LEN 36
 
@@ -23,7 +23,7 @@ int crypto_uuid(char ret_uuid[CRYPTO_UUID_LEN + 1]);
  *  @return as crypto_random(). */
 int crypto_random_hex(char *ret, size_t n);
 
-/* ---- SHA-256 ----------------------------------------------------------------------------------- */
+/* ---- SHA-256 --------------------------------------------------------------------------------- */
 
 #define CRYPTO_SHA256_LEN 32
 #define CRYPTO_SHA256_HEX_LEN 64
@@ -33,7 +33,7 @@ int crypto_sha256(struct gh_str data, uint8_t ret_digest[CRYPTO_SHA256_LEN]);
 /** As lower-case hexadecimal, NUL-terminated. */
 int crypto_sha256_hex(struct gh_str data, char ret_hex[CRYPTO_SHA256_HEX_LEN + 1]);
 
-/* ---- Encodings --------------------------------------------------------------------------------- */
+/* ---- Encodings ------------------------------------------------------------------------------- */
 
 /** Lower-case hexadecimal, NUL-terminated; @p ret has room for 2n + 1. */
 void crypto_hex(const void *p, size_t n, char *ret);
@@ -50,15 +50,15 @@ int crypto_unhex(struct gh_str hex, void *ret, size_t n);
 /** RFC 4648, 5, without padding.  @param ret  room for CRYPTO_BASE64URL_LEN(n) + 1; NUL-terminated.
  *  @return characters written. */
 size_t crypto_base64url(const void *p, size_t n, char *ret);
-/** Strict: no padding, no white space, and the unused bits are 0, so that no two texts mean the same
- *  bytes.  @param cap  of @p ret.  @return 0, GH_EINVAL, GH_ETOOBIG. */
+/** Strict: no padding, no white space, and the unused bits are 0: no two texts mean the same bytes.
+ *  @param cap  of @p ret.  @return 0, GH_EINVAL, GH_ETOOBIG. */
 int crypto_unbase64url(struct gh_str text, void *ret, size_t cap, size_t *ret_n);
 /** RFC 4648, 4, with padding.  @param ret  room for CRYPTO_BASE64_LEN(n) + 1; NUL-terminated. */
 size_t crypto_base64(const void *p, size_t n, char *ret);
 /** Strict, padding required.  As crypto_unbase64url(). */
 int crypto_unbase64(struct gh_str text, void *ret, size_t cap, size_t *ret_n);
 
-/* ---- Secrets in memory ------------------------------------------------------------------------- */
+/* ---- Secrets in memory ----------------------------------------------------------------------- */
 
 /** Compare without telling by time where they differ.  Their lengths are not secret. */
 bool crypto_equal(struct gh_str a, struct gh_str b);
@@ -67,12 +67,12 @@ void crypto_wipe(void *p, size_t n);
 /** Wipe and free() heap memory.  NULL is allowed. */
 void crypto_wipe_free(void *p, size_t n);
 /** Zeroed pages of their own that stay out of core dumps (and out of swap, where the limit allows).
- *  For a few long-lived keys; whole pages are used.  @return GIVE: crypto_secret_free(); or NULL. */
+ *  For few long-lived keys: it takes whole pages.  @return GIVE: crypto_secret_free(); or NULL. */
 void *crypto_secret_new(size_t n);
 /** Wipe and unmap.  @param n  as given to crypto_secret_new().  NULL is allowed. */
 void crypto_secret_free(void *p, size_t n);
 
-/* ---- Sealing: AES-256-GCM under a named key ---------------------------------------------------- */
+/* ---- Sealing: AES-256-GCM under a named key -------------------------------------------------- */
 
 #define CRYPTO_KEY_LEN 32
 #define CRYPTO_KEY_ID_LEN 4
@@ -87,10 +87,11 @@ struct crypto_key {
 
 /** @param bytes  CRYPTO_KEY_LEN random bytes.  @return 0 or GH_EIO. */
 int crypto_key_init(struct crypto_key *key, const uint8_t *bytes);
-/** Seal.  @param context  what the record belongs to ("client/<id>"), bound to it: a record copied to
- *  another place does not open there.  @param ret  room for plain.n + CRYPTO_SEAL_OVERHEAD.
+/** Seal.  @param context  what the record belongs to ("client/<id>"), bound to it: a copy of the
+ *  record in another place does not open.  @param ret  room for plain.n + CRYPTO_SEAL_OVERHEAD.
  *  @return 0 or GH_EIO. */
-int crypto_seal(const struct crypto_key *key, struct gh_str context, struct gh_str plain, uint8_t *ret);
+int crypto_seal(const struct crypto_key *key, struct gh_str context, struct gh_str plain,
+	uint8_t *ret);
 /** Open.  @param ret  room for sealed.n - CRYPTO_SEAL_OVERHEAD; wipe it after use.
  *  @return 0; GH_EINVAL (not a sealed record); GH_ENOENT (sealed under another key); GH_EDENIED
  *  (changed, or of another context). */

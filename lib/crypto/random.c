@@ -58,8 +58,9 @@ crypto_random_hex(char *ret, size_t n)
 int
 crypto_sha256(struct gh_str data, uint8_t ret_digest[CRYPTO_SHA256_LEN])
 {
-	return gnutls_hash_fast(GNUTLS_DIG_SHA256, data.n != 0 ? data.p : "", data.n, ret_digest) == 0
-		? GH_OK : GH_EIO;
+	const char *p = data.n != 0 ? data.p : "";
+
+	return gnutls_hash_fast(GNUTLS_DIG_SHA256, p, data.n, ret_digest) == 0 ? GH_OK : GH_EIO;
 }
 
 int

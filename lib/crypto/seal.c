@@ -3,8 +3,8 @@
  * @file seal.c
  * @brief Sealed records: version (1) | key id (4) | nonce (12) | ciphertext and tag.
  *
- * The nonce is random: 2^32 records under one key are far more than a cluster ever seals.  Version and
- * key id are authenticated together with the caller's context.
+ * The nonce is random: no cluster ever seals the 2^32 records for which that is safe under one key.
+ * Version and key id are authenticated together with the caller's context.
  */
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
