@@ -3,10 +3,10 @@
  * @file doc.h
  * @brief Bodies of documents (msgpack maps): read them in place, write them, change a field.
  *
- * Reading allocates nothing: a body is walked, and what is found points into it, so it lives as long
- * as the body.  Every function checks bounds and nesting itself and is safe on hostile bytes; a body
- * that is damaged reads as if the field were not there.  doc_check() tells damage from absence, and the
- * store has done it before it took or gave a body.  When a name stands twice, the first one counts.
+ * Reading allocates nothing: a body is walked, and what is found points into it, so it lives as
+ * long as the body.  Every function checks all bounds itself and is safe on hostile bytes; a body
+ * that is damaged reads as if the field were not there.  doc_check() tells damage from absence, and
+ * the store has done it before it took a body.  When a name stands twice, the first one counts.
  *
  *   struct gh_str name = doc_str(body, "name");              n = 0 when there is none
  *   struct doc_iter it = doc_iter(doc_array(body, "scopes"));
@@ -47,8 +47,9 @@ struct doc_value {
 		int64_t i;
 		uint64_t u;
 		double f;
-		struct gh_str s; /**< DOC_STR, DOC_BIN: the bytes.  DOC_ARRAY, DOC_MAP: its encoding,
-		                      which doc_iter() and, for a map, every reader below accept. */
+		/** DOC_STR, DOC_BIN: the bytes.  DOC_ARRAY, DOC_MAP: its encoding, which doc_iter()
+		 *  and, for a map, every reader below accept. */
+		struct gh_str s;
 	};
 };
 
@@ -56,13 +57,13 @@ struct doc_value {
 #define DOC_OF_INT(integer) (&(const struct doc_value){ .type = DOC_INT, .i = (integer) })
 #define DOC_OF_BOOL(boolean) (&(const struct doc_value){ .type = DOC_BOOL, .b = (boolean) })
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-/** Is @p body exactly one map, whole and not nested too deep?  Extension types and names that are no
- *  strings are refused.  @return 0; GH_EINVAL; GH_ETOOBIG (DOC_BODY_MAX, DOC_DEPTH_MAX). */
+/** Is @p body exactly one map, whole and not nested too deep?  Extension types and names that are
+ *  no strings are refused.  @return 0; GH_EINVAL; GH_ETOOBIG (DOC_BODY_MAX, DOC_DEPTH_MAX). */
 int doc_check(struct gh_str body);
 
-/** Value of a field of @p map.  @return 0; GH_ENOENT: no such field (or @p map is damaged, or no map). */
+/** Value of a field of @p map.  @return 0; GH_ENOENT: no such field (or @p map is damaged). */
 int doc_find(struct gh_str map, struct gh_str name, struct doc_value *ret_value);
 
 bool doc_has(struct gh_str map, const char *name);
@@ -84,17 +85,17 @@ struct doc_iter {
 	struct gh_str rest; /**< What follows, encoded. */
 	uint32_t left;      /**< Items or pairs in it. */
 	bool is_map;
-	unsigned depth;
 };
 
 /** Iterate over the encoding of an array or map; anything else: nothing comes. */
 struct doc_iter doc_iter(struct gh_str container);
-/** @param[out] ret_name  name of the field in a map; may be NULL.  @return false: the end, or damage. */
+/** @param[out] ret_name  name of the field in a map; may be NULL.
+ *  @return false: the end, or damage. */
 bool doc_next(struct doc_iter *it, struct gh_str *ret_name, struct doc_value *ret_value);
 /** How many items or pairs a container says it has; 0 for anything else. */
 uint32_t doc_count(struct gh_str container);
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /** A map being written.  One thread at a time. */
 struct doc_writer {
@@ -135,11 +136,11 @@ void doc_end(struct doc_writer *w);
 
 /** The body.  The writer is empty afterwards, on success and on failure alike.
  *  @param[out] ret_body  malloc()ed: free((void *)ret_body->p).
- *  @return 0; GH_ENOMEM; GH_ETOOBIG (DOC_BODY_MAX, DOC_DEPTH_MAX); GH_EINVAL: a name too many or too
- *  few, something left open, or a damaged value was put. */
+ *  @return 0; GH_ENOMEM; GH_ETOOBIG (DOC_BODY_MAX, DOC_DEPTH_MAX); GH_EINVAL: a name too many or
+ *  too few, something left open, or a damaged value was put. */
 int doc_finish(struct doc_writer *w, struct gh_str *ret_body);
 
-/* ---- Changing ---------------------------------------------------------------------------------- */
+/* ---- Changing -------------------------------------------------------------------------------- */
 
 /** Copy of @p body in which the field @p name has @p value; NULL: without that field.  All other
  *  fields, known or not, stay as they are and in their order.

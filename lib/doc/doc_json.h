@@ -10,8 +10,8 @@
 
 #include "lib/doc/doc.h"
 
-/** JSON of a value.  Refused: binary, strings that are no UTF-8, names with a NUL or that stand twice,
- *  integers above INT64_MAX, infinite floats, more than DOC_DEPTH_MAX levels.
+/** JSON of a value.  Refused: binary, strings that are no UTF-8, names with a NUL or that stand
+ *  twice, integers above INT64_MAX, infinite floats, more than DOC_DEPTH_MAX levels.
  *  @param[out] ret_json  a new reference.  @return 0, GH_EINVAL, GH_ETOOBIG, GH_ENOMEM. */
 int doc_to_json(const struct doc_value *value, json_t **ret_json);
 /** The same for a body or a nested map. */

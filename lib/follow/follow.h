@@ -3,10 +3,10 @@
  * @file follow.h
  * @brief Follow feed/1 with one thread of the plugin's own, and know which workers act on what.
  *
- * A follower keeps a state that is made of the runtime documents: routes, keys, policies.  It builds
- * that state from a snapshot and changes it batch by batch.  This library does the rest: take the
- * snapshot, wait for batches, start anew when the feed has forgotten where we were, back off when the
- * store has trouble, stop at once when told to.
+ * A follower keeps a state that is made of the runtime documents: routes, keys, policies.  It
+ * builds that state from a snapshot and changes it batch by batch.  This library does the rest: it
+ * takes the snapshot, waits for batches, starts anew when the feed has forgotten where we were,
+ * backs off when the store has trouble, stops at once when told to.
  *
  *   open():   follow_init(&p->follow, &p->feed, &follow_ops, p);
  *             r = follow_snapshot(&p->follow);          the node is complete before it listens
@@ -14,7 +14,8 @@
  *   close():  follow_stop(&p->follow);  pthread_join();  follow_done(&p->follow);
  *
  * Rollout: publish() hands the new state to the workers (gh_worker_post); each of them calls
- * follow_acks_set() when it has taken it.  rollout/1 is follow_acks_wait() and follow_acks_serving().
+ * follow_acks_set() when it has taken it.  rollout/1 is follow_acks_wait() and
+ * follow_acks_serving().
  */
 #ifndef LIB_FOLLOW_FOLLOW_H
 #define LIB_FOLLOW_FOLLOW_H
@@ -25,21 +26,22 @@
 #define FOLLOW_BACKOFF_MIN_MS 50
 #define FOLLOW_BACKOFF_MAX_MS 5000
 
-/** What the follower does; called by the thread in follow_snapshot() or follow_run(), never by two at
- *  once.  An error (not 0) of begin, apply or publish is followed by abort(), a pause and a new
+/** What the follower does; called by the thread in follow_snapshot() or follow_run(), never by two
+ *  at once.  An error (not 0) of begin, apply or publish is followed by abort(), a pause and a new
  *  snapshot: the state that was published last goes on serving meanwhile. */
 struct follow_ops {
 	/** A snapshot begins: make a new, empty state aside.  The published one stays as it is. */
 	int (*begin)(void *arg);
-	/** One batch: of the snapshot after begin(), else the next one of the feed, to be applied to what
-	 *  was published last.  n may be 0.  @param batch  BORROW. */
+	/** One batch: of the snapshot after begin(), else the next one of the feed, to be applied
+	 *  to what was published last.  n may be 0.  @param batch  BORROW. */
 	int (*apply)(void *arg, const struct gh_feed_batch *batch);
-	/** Everything up to @p seq has been applied: make it visible.  Several batches that waited are
-	 *  published together. */
+	/** Everything up to @p seq has been applied: make it visible.  Several batches that waited
+	 *  are published together. */
 	int (*publish)(void *arg, uint64_t seq);
-	/** Throw away what was applied since the last publish().  May be called without a begin(). */
+	/** Throw away what was applied since the last publish(), if anything was. */
 	void (*abort)(void *arg);
-	/** For the log; may be NULL.  @param err  what happened, once per trouble; 0: it works again. */
+	/** For the log; may be NULL.  @param err  what happened, once per trouble; 0: it works
+	 *  again. */
 	void (*trouble)(void *arg, int err);
 };
 
@@ -58,7 +60,8 @@ struct follow {
 };
 
 /** MAIN, in open().  @param feed  copied.  @param ops  STATIC.  @return 0, GH_ENOMEM. */
-int follow_init(struct follow *f, const struct gh_feed *feed, const struct follow_ops *ops, void *arg);
+int follow_init(struct follow *f, const struct gh_feed *feed, const struct follow_ops *ops,
+	void *arg);
 /** MAIN, after the thread in follow_run() was joined.  Accepts a zeroed struct. */
 void follow_done(struct follow *f);
 
