@@ -26,6 +26,7 @@ void krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, v
 /** What the access log says about one call.  All BORROW. */
 struct krn_access {
 	struct gh_str id, listener, peer, user, method, target, api, version, application;
+	unsigned minor;          /**< HTTP/1.minor. */
 	unsigned status;
 	int64_t error_code;      /**< 0: none. */
 	uint64_t bytes;          /**< Body bytes sent. */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file access.h
+ * @brief What log.c and access.c share; the rest of the kernel uses log.h.
+ */
+#ifndef KERNEL_ACCESS_H
+#define KERNEL_ACCESS_H
+#include "kernel/line.h"
+#include "kernel/manifest.h"
+
+/** How the access log writes from now on.  MAIN. */
+void krn_access_set_format(enum krn_access_format format);
+/** Queue a finished line for the access log.  ANY. */
+void krn_log_access_line(const struct krn_line *line);
+/** "2024-06-05T06:11:00.123Z" (RFC 3339). */
+void krn_line_time(struct krn_line *line, uint64_t time_us);
+
+#endif
