@@ -55,8 +55,8 @@ struct follow {
 	bool is_troubled;     /**< trouble() was told; as seq. */
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	bool is_stopping;     /**< lock */
-	bool is_running;      /**< lock */
+	atomic_bool is_stopping; /**< Set under lock. */
+	bool is_running;         /**< lock */
 };
 
 /** MAIN, in open().  @param feed  copied.  @param ops  STATIC.  @return 0, GH_ENOMEM. */
