@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel/access.h"
+#include "kernel/access_line.h"
 #include "kernel/base.h"
 #include "kernel/inst.h"
 #include "kernel/line.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file access.c
+ * @file access_line.c
  * @brief The access log: one line per call, in the Combined Log Format with more words behind it, or
  * as JSON.
  */
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "kernel/access.h"
+#include "kernel/access_line.h"
 #include "kernel/log.h"
 
 /* Eleven values of this length fit on a line. */

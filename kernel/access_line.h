@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file access.h
- * @brief What log.c and access.c share; the rest of the kernel uses log.h.
+ * @file access_line.h
+ * @brief What log.c and access_line.c share; the rest of the kernel uses log.h.
  */
-#ifndef KERNEL_ACCESS_H
-#define KERNEL_ACCESS_H
+#ifndef KERNEL_ACCESS_LINE_H
+#define KERNEL_ACCESS_LINE_H
 #include "kernel/line.h"
 #include "kernel/manifest.h"
 
