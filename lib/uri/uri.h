@@ -78,7 +78,8 @@ int uri_url_parse(struct gh_str url, char *buf, size_t size, struct uri_url *ret
 	const char **ret_why);
 
 /** Decode every %XX ('+' stays).  The result may hold any byte, also NUL.
- *  @param[out] ret  @p text itself when nothing is encoded, else in @p buf (text.n bytes always do).
+ *  @param[out] ret  @p text itself when nothing is encoded, else in @p buf (text.n bytes always do;
+ *                   it may be where @p text stands).
  *  @return 0; GH_EINVAL: a '%' without two digits; GH_ETOOBIG. */
 int uri_percent_decode(struct gh_str text, char *buf, size_t size, struct gh_str *ret);
 
