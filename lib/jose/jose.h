@@ -71,7 +71,7 @@ void jose_key_unref(struct jose_key *key);
 
 /** A token taken apart, not yet verified.  Plain data; it points into the text. */
 struct jose_token {
-	enum jose_alg alg;            /**< What the header says: compared with the key's, not obeyed. */
+	enum jose_alg alg;            /**< What the header says: compared, never obeyed. */
 	char kid[JOSE_KID_MAX + 1];   /**< Printable ASCII; "" when there is none. */
 	char typ[JOSE_TYP_MAX + 1];   /**< As kid. */
 	struct gh_str signing_input;  /**< header.payload */
