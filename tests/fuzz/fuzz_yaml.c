@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file fuzz_yaml.c
+ * @brief Fuzzer for lib/yaml: composing, types, conversion to JSON.
+ */
+#include "lib/yaml/yaml.h"
+#include "lib/yaml/yaml_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct yaml_limits limits = { .max_bytes = 65536, .max_nodes = 10000, .max_depth = 64 };
+	struct yaml_doc *doc = NULL;
+	json_t *json = NULL;
+	char error[256];
+
+	if (yaml_parse((struct gh_str){ (const char *)data, size }, &limits, NULL, NULL, &doc, error,
+		sizeof(error)) < 0)
+		return 0;
+	if (yaml_to_json(yaml_root(doc), &json, error, sizeof(error)) == 0)
+		json_decref(json);
+	yaml_free(doc);
+	return 0;
+}
