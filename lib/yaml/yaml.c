@@ -79,7 +79,7 @@ yaml_alloc(struct yaml_doc *doc, size_t bytes)
 }
 
 void
-yaml_free(struct yaml_doc *doc)
+yaml_doc_free(struct yaml_doc *doc)
 {
 	if (doc == NULL)
 		return;
@@ -579,7 +579,7 @@ yaml_parse(struct gh_str text, const struct yaml_limits *limits, yaml_expand_fn 
 	*ret_doc = c.doc;
 	c.doc = NULL;
 out:
-	yaml_free(c.doc);
+	yaml_doc_free(c.doc);
 	free(c.frames);
 	free(c.slots);
 	free(c.anchors);

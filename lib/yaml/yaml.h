@@ -46,7 +46,8 @@ int yaml_parse(struct gh_str text, const struct yaml_limits *limits, yaml_expand
 	struct yaml_doc **ret_doc, char *error, size_t error_size);
 /** @return the root, or NULL for an empty document. */
 const struct yaml_node *yaml_root(const struct yaml_doc *doc);
-void yaml_free(struct yaml_doc *doc);
+/** Not yaml_free(): libyaml has a function of that name, and would call ours. */
+void yaml_doc_free(struct yaml_doc *doc);
 /** Value of a key of a mapping; NULL: none, or no mapping. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, struct gh_str key);
 /** Zeroed memory, aligned for any type, that lives as long as @p doc.  @return NULL: out of memory. */

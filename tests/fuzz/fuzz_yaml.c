@@ -21,6 +21,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (yaml_to_json(yaml_root(doc), &json, error, sizeof(error)) == 0)
 		json_decref(json);
-	yaml_free(doc);
+	yaml_doc_free(doc);
 	return 0;
 }

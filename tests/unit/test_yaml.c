@@ -53,7 +53,7 @@ test_type_by_core_schema(void)
 		if (yaml_type_of(value) != rows[i].type)
 			fprintf(stderr, "%s: type %d\n", rows[i].text, yaml_type_of(value));
 		CU_ASSERT_EQUAL(yaml_type_of(value), rows[i].type);
-		yaml_free(doc);
+		yaml_doc_free(doc);
 	}
 }
 
@@ -75,7 +75,7 @@ test_tree_knows_lines(void)
 	CU_ASSERT_EQUAL(list->items[1]->kind, YAML_MAPPING_NODE_KIND);
 	CU_ASSERT_PTR_NULL(yaml_get(root, GH_STR("none")));
 	CU_ASSERT_PTR_NULL(yaml_get(list, GH_STR("list")));
-	yaml_free(doc);
+	yaml_doc_free(doc);
 }
 
 static void
@@ -108,7 +108,7 @@ test_refused(void)
 		if (strcmp(error, rows[i].why) != 0)
 			fprintf(stderr, "%s\n", error);
 		CU_ASSERT_STRING_EQUAL(error, rows[i].why);
-		yaml_free(doc);
+		yaml_doc_free(doc);
 	}
 }
 
@@ -122,7 +122,7 @@ test_empty(void)
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(doc);
 		CU_ASSERT(yaml_root(doc) == NULL || yaml_type_of(yaml_root(doc)) == YAML_TYPE_NULL);
-		yaml_free(doc);
+		yaml_doc_free(doc);
 	}
 }
 
@@ -136,7 +136,7 @@ test_alias_shares(void)
 
 	CU_ASSERT_PTR_EQUAL(root->items[0], root->items[1]);
 	CU_ASSERT_PTR_EQUAL(root->items[2], root->items[3]);
-	yaml_free(doc);
+	yaml_doc_free(doc);
 }
 
 static void
@@ -159,7 +159,7 @@ test_limits(void)
 		int r = yaml_parse(gh_str_of(rows[i].text), &limits, NULL, NULL, &doc, error, sizeof(error));
 
 		CU_ASSERT_EQUAL(r, rows[i].r);
-		yaml_free(doc);
+		yaml_doc_free(doc);
 	}
 }
 
@@ -203,7 +203,7 @@ test_expand(void)
 	CU_ASSERT(gh_str_eq(root->keys[1], GH_STR("9443")));
 	CU_ASSERT_EQUAL(yaml_type_of(root->items[1]), YAML_TYPE_STR);
 	CU_ASSERT(gh_str_eq(root->items[1]->text, GH_STR("9443")));
-	yaml_free(doc);
+	yaml_doc_free(doc);
 	CU_ASSERT_EQUAL(yaml_parse(GH_STR("a:\n  bad"), NULL, upper, NULL, &doc, error, sizeof(error)),
 		GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "line 2: no");
@@ -223,7 +223,7 @@ test_pick(void)
 	CU_ASSERT(gh_str_eq(with->keys[0], GH_STR("b")));
 	CU_ASSERT_EQUAL(without->n, 2);
 	CU_ASSERT_PTR_NOT_NULL(yaml_get(without, GH_STR("c")));
-	yaml_free(doc);
+	yaml_doc_free(doc);
 }
 
 static void
@@ -257,7 +257,7 @@ test_to_json(void)
 			free(text);
 		}
 		json_decref(json);
-		yaml_free(doc);
+		yaml_doc_free(doc);
 	}
 }
 
