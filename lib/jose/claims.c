@@ -3,9 +3,9 @@
  * @file claims.c
  * @brief The payload of a verified token: known claims by name, the rest as JSON.
  */
-#include <jansson.h>
 #include <math.h>
 #include "lib/jose/key.h"
+#include "lib/json/json.h"
 
 #define TIME_MAX 9007199254740992.0 /* 2^53: beyond it doubles skip integers */
 
@@ -27,12 +27,6 @@ static const struct { const char *name; size_t offset; } times[] = {
 	{ "nbf", offsetof(struct jose_claims, nbf_s) },
 	{ "iat", offsetof(struct jose_claims, iat_s) },
 };
-
-static struct gh_str
-string_of(const json_t *value)
-{
-	return (struct gh_str){ json_string_value(value), json_string_length(value) };
-}
 
 /** A NumericDate (RFC 7519, 2): seconds, perhaps with a fraction, which is cut off. */
 static int
@@ -59,7 +53,7 @@ jose_claims(const struct jose_token *token, struct jose_claims *ret_claims)
 			continue;
 		if (!json_is_string(v))
 			r = GH_EINVAL;
-		*(struct gh_str *)((char *)&claims + strings[i].offset) = string_of(v);
+		*(struct gh_str *)((char *)&claims + strings[i].offset) = js_text(v);
 	}
 	for (size_t i = 0; r == 0 && i < sizeof(times) / sizeof(times[0]); i++) {
 		const json_t *v = json_object_get(claims.json, times[i].name);
@@ -84,7 +78,7 @@ jose_claims_done(struct jose_claims *claims)
 struct gh_str
 jose_claim(const struct jose_claims *claims, const char *name)
 {
-	return string_of(json_object_get(claims->json, name));
+	return js_str(claims->json, name);
 }
 
 bool
@@ -94,9 +88,9 @@ jose_has_audience(const struct jose_claims *claims, struct gh_str audience)
 	size_t i;
 
 	if (json_is_string(aud))
-		return gh_str_eq(string_of(aud), audience);
+		return gh_str_eq(js_text(aud), audience);
 	json_array_foreach (aud, i, one)
-		if (json_is_string(one) && gh_str_eq(string_of(one), audience))
+		if (json_is_string(one) && gh_str_eq(js_text(one), audience))
 			return true;
 	return false;
 }

@@ -6,11 +6,11 @@
  * What comes in is decoded, checked by GnuTLS and written anew from there, so that a key has one
  * text whoever wrote it, and one thumbprint.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "lib/crypto/crypto.h"
 #include "lib/jose/key.h"
+#include "lib/json/json.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
@@ -201,7 +201,7 @@ jose_key_from_json(const struct json_t *json, struct jose_key **ret_key)
 			continue;
 		if (!json_is_string(v))
 			return GH_EINVAL;
-		*members[i].to = (struct gh_str){ json_string_value(v), json_string_length(v) };
+		*members[i].to = js_text(v);
 	}
 	return jose_key_from_jwk(&jwk, ret_key);
 }

@@ -3,15 +3,16 @@
  * @file jws.c
  * @brief Take tokens apart, verify and make their signatures.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "lib/crypto/crypto.h"
 #include "lib/jose/key.h"
+#include "lib/json/json.h"
 
 int
 jose_object(struct gh_str part, struct json_t **ret_object)
 {
+	static const struct js_limits limits = { JOSE_TOKEN_MAX, JOSE_DEPTH_MAX };
 	size_t cap = CRYPTO_UNBASE64_MAX(part.n), n = 0;
 	char *text = malloc(cap);
 	json_t *json = NULL;
@@ -21,15 +22,16 @@ jose_object(struct gh_str part, struct json_t **ret_object)
 		return GH_ENOMEM;
 	r = crypto_unbase64url(part, text, cap, &n);
 	if (r == 0) {
-		json = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
-		r = json_is_object(json) ? GH_OK : GH_EINVAL;
+		r = js_parse((struct gh_str){ text, n }, &limits, &json, NULL, 0);
+		if (r == 0 && !json_is_object(json))
+			r = GH_EINVAL;
 	}
 	free(text);
 	if (r < 0)
 		json_decref(json);
 	else
 		*ret_object = json;
-	return r;
+	return r == GH_ETOOBIG ? GH_EINVAL : r;
 }
 
 /** Copy a header member that is used for look-ups or comparisons; it may be absent. */

@@ -34,6 +34,7 @@ struct jose_key {
 	char *text;
 };
 
+#define JOSE_DEPTH_MAX 16  /**< Levels of JSON in a header or payload. */
 #define JOSE_ES256_PART 32 /**< Bytes of a coordinate, and of r and s. */
 
 /** Is @p kid 1 to JOSE_KID_MAX characters of printable ASCII that need no escape in JSON? */
