@@ -153,39 +153,38 @@ is_dots(struct gh_str s)
 	return gh_str_eq(s, GH_STR(".")) || gh_str_eq(s, GH_STR(".."));
 }
 
-/** Bytes of the separator that some backends see at @p s: ';', or an encoded ';', '/' or '\'. */
+/** Where an escape of @p wanted (upper case) or, if it is not 0, the byte @p plain stands first. */
 static size_t
-hidden_separator(struct gh_str s)
+find_either(struct gh_str s, const char wanted[4], const char *other, char plain)
 {
-	static const struct gh_str hidden[] = { { ";", 1 }, { "%3B", 3 }, { "%2F", 3 }, { "%5C", 3 } };
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-		if (s.n >= hidden[i].n && memcmp(s.p, hidden[i].p, hidden[i].n) == 0)
-			return hidden[i].n;
-	return 0;
+	while (i < s.n && (plain == 0 || s.p[i] != plain) &&
+		(s.n - i < 3 || (memcmp(s.p + i, wanted, 3) != 0 &&
+		(other == NULL || memcmp(s.p + i, other, 3) != 0))))
+		i++;
+	return i;
 }
 
-/** Would a backend that honours hidden separators find a dot segment in this normalised one? */
+/** Would a backend that takes "%2F" and "%5C" for separators, or cuts parameters off (";v=1"), find a
+ *  dot segment in this normalised one? */
 static bool
 hides_dots(struct gh_str segment)
 {
-	size_t start = 0;
+	struct gh_str rest = segment;
 
-	if (memchr(segment.p, '.', segment.n) == NULL)
+	if (segment.n == 0 || memchr(segment.p, '.', segment.n) == NULL)
 		return false;
-	for (size_t i = 0; i < segment.n;) {
-		size_t width = hidden_separator(rest_of(segment, i));
+	while (true) {
+		struct gh_str part = { rest.p, find_either(rest, "%2F", "%5C", 0) };
+		struct gh_str bare = { part.p, find_either(part, "%3B", NULL, ';') };
 
-		if (width == 0) {
-			i++;
-			continue;
-		}
-		if (is_dots((struct gh_str){ segment.p + start, i - start }))
+		if (is_dots(bare) && bare.n < segment.n)
 			return true;
-		i += width;
-		start = i;
+		if (part.n == rest.n)
+			return false;
+		rest = rest_of(rest, part.n + 3);
 	}
-	return start > 0 && is_dots(rest_of(segment, start));
 }
 
 /** Take back the last segment that was written. */
