@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file throttle.c
+ * @brief Limits calls by the policies of subscription, application, API and operation.
+ *
+ * Phase LIMIT, class QUOTA.  Policies come by feed/1: one thread of the plugin follows it, and every
+ * worker gets each new table through its mailbox.  Counters are shared by all workers (counters.c), so a
+ * limit is exact on the node; other plugins may count with them through counter/1.
+ *
+ * A call is refused by the first level that is used up; what it was counted for at earlier levels is
+ * taken back.  A policy that a call names but nobody knows refuses the call: GH_FAIL, and the
+ * attachment's on_error decides (deny, unless the manifest says otherwise).
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <time.h>
+
+#include <gatehouse/http.h>
+#include <gatehouse/metric.h>
+#include <gatehouse/svc/counter.h>
+#include <gatehouse/svc/rollout.h>
+#include <gatehouse/worker.h>
+
+#include "lib/follow/follow.h"
+#include "plugins/throttle/throttle.h"
+
+/* ---- The levels -------------------------------------------------------------------------------- */
+
+#define KEY_PARTS 4
+
+/* A level at which a call can be limited. */
+struct level {
+	const char *name;           /* in RateLimit fields, metrics and counter keys */
+	const char *policy_level;   /* of the policy documents */
+	enum gh_attr tier;          /* names the policy; unset or "Unlimited": no limit */
+	enum gh_attr instead;       /* where this tier limits, the level does not count; or NONE */
+	enum gh_attr key[KEY_PARTS]; /* what has a counter of its own; the first is never unset */
+	int code;                   /* documented number of the refusal */
+};
+
+/* In the order in which the reference evaluates them. */
+static const struct level levels[] = {
+	{ "api", "api", GH_ATTR_API_TIER, GH_ATTR_NONE,
+		{ GH_ATTR_API_CONTEXT, GH_ATTR_API_VERSION }, 900800 },
+	{ "operation", "api", GH_ATTR_OPERATION_TIER, GH_ATTR_API_TIER,
+		{ GH_ATTR_API_CONTEXT, GH_ATTR_API_VERSION, GH_ATTR_OPERATION, GH_ATTR_METHOD }, 900802 },
+	{ "subscription", "subscription", GH_ATTR_SUBSCRIPTION_TIER, GH_ATTR_NONE,
+		{ GH_ATTR_SUBSCRIPTION_ID }, 900804 },
+	{ "application", "application", GH_ATTR_APPLICATION_TIER, GH_ATTR_NONE,
+		{ GH_ATTR_APPLICATION_ID, GH_ATTR_USER }, 900803 },
+};
+#define LEVELS (sizeof(levels) / sizeof(levels[0]))
+
+/* ---- Configuration and blocks ------------------------------------------------------------------ */
+
+struct config {
+	uint64_t max_keys;
+};
+
+struct process {
+	struct gh_inst *inst;
+	struct throttle_counters *counters;
+	struct follow follow;
+	struct follow_acks acks;
+	pthread_t follower;
+	struct throttle_policies *next;      /* the follower's: being made, or NULL */
+	pthread_mutex_t lock;
+	struct throttle_policies *published; /* lock */
+	uint64_t published_seq;              /* lock */
+	struct gh_metric *refused[LEVELS], *unknown, *keys;
+};
+
+/* What a worker acts on. */
+struct worker {
+	struct throttle_policies *policies;
+	uint64_t seq;
+};
+
+/* What the LIMIT hook found, for the fields of the response. */
+struct outcome {
+	unsigned n;
+	bool is_refused; /* by the last one */
+	struct counted {
+		const struct level *level;
+		uint64_t requests, window_ms, remaining, reset_ms;
+	} items[LEVELS];
+};
+
+/* ---- Options ----------------------------------------------------------------------------------- */
+
+static const struct gh_opt opts[] = {
+	GH_OPT(struct config, max_keys, .dflt = "200000", .min = 1, .max = 100000000, .fixed = true,
+		.help = "Counters that may have a running window at the same time; one takes about "
+			"150 bytes.  When all are in use, calls that need another one are refused."),
+	{ .type = GH_OPT_END },
+};
+
+/* ---- Hook: LIMIT ------------------------------------------------------------------------------- */
+
+static uint64_t
+seconds_up(uint64_t ms)
+{
+	return ms / 1000 + (ms % 1000 != 0);
+}
+
+static bool
+is_limiting(struct gh_str tier)
+{
+	return tier.n > 0 && !gh_str_eq(tier, GH_STR("Unlimited"));
+}
+
+/* "<level>\n<tenant>\n<part>\n<part>", and a mark in front when nothing is to take effect. */
+static int
+make_key(const struct gh_txn *txn, const struct level *level, char key[THROTTLE_KEY_MAX],
+	struct gh_str *ret_key)
+{
+	struct gh_str parts[3 + KEY_PARTS];
+	size_t n = 0, at = 0;
+
+	if (gh_txn_attr(txn, level->key[0]).n == 0)
+		return GH_EINVAL;
+	parts[n++] = gh_txn_is_dry_run(txn) ? GH_STR("dry run") : GH_STR("");
+	parts[n++] = gh_str_of(level->name);
+	parts[n++] = gh_txn_attr(txn, GH_ATTR_TENANT);
+	for (size_t i = 0; i < KEY_PARTS && level->key[i] != GH_ATTR_NONE; i++)
+		parts[n++] = gh_txn_attr(txn, level->key[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].n >= THROTTLE_KEY_MAX - at)
+			return GH_ETOOBIG;
+		if (parts[i].n > 0)
+			memcpy(key + at, parts[i].p, parts[i].n);
+		at += parts[i].n;
+		key[at++] = '\n';
+	}
+	*ret_key = (struct gh_str){ key, at };
+	return 0;
+}
+
+/* Take back what the call was counted for at the first `n` levels of `outcome`. */
+static void
+take_back(struct process *p, struct gh_txn *txn, const struct outcome *outcome, unsigned n,
+	uint64_t now_ms)
+{
+	char key[THROTTLE_KEY_MAX];
+	struct gh_str text;
+
+	for (unsigned i = 0; i < n; i++)
+		if (make_key(txn, outcome->items[i].level, key, &text) == 0)
+			throttle_counters_undo(p->counters, text, 1,
+				now_ms + outcome->items[i].reset_ms);
+}
+
+/* The date as the reference writes it: "2024-Jun-05 06:11:00+0000 UTC". */
+static struct gh_str
+access_time(struct gh_txn *txn, uint64_t reset_ms)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t s = (time_t)seconds_up(gh_now_us() / 1000 + reset_ms);
+	struct tm tm;
+
+	if (gmtime_r(&s, &tm) == NULL)
+		return GH_STR_NONE;
+	return gh_txn_printf(txn, "%d-%.3s-%02d %02d:%02d:%02d+0000 UTC", tm.tm_year + 1900,
+		months + (ptrdiff_t)3 * tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static enum gh_verdict
+refuse(struct gh_txn *txn, const struct counted *by)
+{
+	struct gh_str when = access_time(txn, by->reset_ms);
+	struct gh_str body = gh_txn_printf(txn,
+		"{\"code\":\"%d\",\"message\":\"Message throttled out\",\"description\":"
+		"\"You have exceeded your quota .You can access API after %.*s\","
+		"\"nextAccessTime\":\"%.*s\"}",
+		by->level->code, GH_STR_ARG(when), GH_STR_ARG(when));
+
+	gh_txn_set_attr_int(txn, GH_ATTR_ERROR_CODE, by->level->code);
+	if (body.p == NULL || gh_txn_reply(txn, 429, GH_STR("application/json"), body) < 0)
+		return GH_FAIL;
+	return GH_STOP;
+}
+
+/* Count the call at one level.  Returns NEXT, STOP (the level is used up) or FAIL. */
+static enum gh_verdict
+count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint64_t now_ms,
+	struct outcome *outcome)
+{
+	const struct worker *w = gh_txn_worker_data(txn);
+	struct gh_str tier = gh_txn_attr(txn, level->tier), key;
+	char key_bytes[THROTTLE_KEY_MAX];
+	struct gh_counted counted;
+
+	if (!is_limiting(tier) ||
+	    (level->instead != GH_ATTR_NONE && is_limiting(gh_txn_attr(txn, level->instead))))
+		return GH_NEXT;
+	const struct throttle_policy *policy = throttle_policies_find(w->policies,
+		gh_txn_attr(txn, GH_ATTR_TENANT), level->policy_level, tier);
+
+	if (policy == NULL) {
+		gh_metric_add(p->unknown, 1);
+		gh_log(txn, LOG_WARNING, "no %s policy is named %.*s", level->policy_level,
+			GH_STR_ARG(tier));
+		return GH_FAIL;
+	}
+	if (policy->requests == 0)
+		return GH_NEXT;
+	int r = make_key(txn, level, key_bytes, &key);
+
+	if (r == 0)
+		r = throttle_counters_hit(p->counters, now_ms, key, 1, policy->requests,
+			policy->window_ms, &counted);
+	if (r < 0) {
+		gh_log(txn, LOG_WARNING, "cannot count at level %s: %s", level->name, gh_strerror(r));
+		return GH_FAIL;
+	}
+	outcome->items[outcome->n++] = (struct counted){
+		.level = level,
+		.requests = policy->requests,
+		.window_ms = policy->window_ms,
+		.remaining = policy->requests > counted.used ? policy->requests - counted.used : 0,
+		.reset_ms = counted.reset_ms,
+	};
+	if (counted.is_admitted || !policy->stop_on_quota_reach)
+		return GH_NEXT;
+	gh_metric_add(p->refused[level - levels], 1);
+	return GH_STOP;
+}
+
+static enum gh_verdict
+on_limit(const void *config, struct gh_txn *txn)
+{
+	struct process *p = gh_txn_process(txn);
+	struct outcome *outcome = gh_txn_entry_slot(txn, sizeof(*outcome));
+	uint64_t now_ms = gh_mono_ns() / 1000000u;
+	enum gh_verdict verdict = GH_NEXT;
+
+	(void)config;
+	if (outcome == NULL)
+		return GH_FAIL;
+	for (size_t i = 0; i < LEVELS && verdict == GH_NEXT; i++)
+		verdict = count_at(p, txn, &levels[i], now_ms, outcome);
+	if (verdict == GH_FAIL)
+		take_back(p, txn, outcome, outcome->n, now_ms);
+	if (verdict != GH_STOP)
+		return verdict;
+	outcome->is_refused = true;
+	take_back(p, txn, outcome, outcome->n - 1, now_ms);
+	return refuse(txn, &outcome->items[outcome->n - 1]);
+}
+
+/* ---- Hook: RESPONSE ---------------------------------------------------------------------------- */
+
+/* Tell the caller its limits (draft-ietf-httpapi-ratelimit-headers): one item per level. */
+static enum gh_verdict
+on_response(const void *config, struct gh_txn *txn)
+{
+	const struct outcome *outcome = gh_txn_entry_slot(txn, sizeof(*outcome));
+	struct gh_str limit = GH_STR_NONE, policy = GH_STR_NONE;
+
+	(void)config;
+	if (outcome == NULL || outcome->n == 0)
+		return GH_NEXT;
+	for (unsigned i = 0; i < outcome->n; i++) {
+		const struct counted *c = &outcome->items[i];
+		const char *comma = i > 0 ? ", " : "";
+
+		policy = gh_txn_printf(txn, "%.*s%s\"%s\";q=%llu;w=%llu", GH_STR_ARG(policy), comma,
+			c->level->name, (unsigned long long)c->requests,
+			(unsigned long long)seconds_up(c->window_ms));
+		limit = gh_txn_printf(txn, "%.*s%s\"%s\";r=%llu;t=%llu", GH_STR_ARG(limit), comma,
+			c->level->name, (unsigned long long)c->remaining,
+			(unsigned long long)seconds_up(c->reset_ms));
+	}
+	if (policy.p == NULL || limit.p == NULL)
+		return GH_FAIL;
+	gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("RateLimit-Policy"), policy);
+	gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("RateLimit"), limit);
+	if (outcome->is_refused)
+		gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("Retry-After"),
+			gh_txn_printf(txn, "%llu", (unsigned long long)seconds_up(
+				outcome->items[outcome->n - 1].reset_ms)));
+	return GH_NEXT;
+}
+
+/* ---- Following the policies ---------------------------------------------------------------------- */
+
+static int
+begin(void *arg)
+{
+	struct process *p = arg;
+
+	p->next = throttle_policies_new();
+	return p->next != NULL ? 0 : GH_ENOMEM;
+}
+
+static int
+apply(void *arg, const struct gh_feed_batch *batch)
+{
+	struct process *p = arg;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct gh_feed_change *change = &batch->changes[i];
+
+		if (!gh_str_eq(change->doc.kind, GH_STR("policy")))
+			continue;
+		/* Only this thread replaces what is published, so it may read it without the lock. */
+		if (p->next == NULL)
+			p->next = throttle_policies_copy(p->published);
+		if (p->next == NULL)
+			return GH_ENOMEM;
+		int r = throttle_policies_apply(p->next, change);
+
+		if (r == GH_EINVAL)
+			gh_inst_log(p->inst, LOG_WARNING, "policy %.*s of %.*s makes no sense: "
+				"calls that name it are refused", GH_STR_ARG(change->doc.id),
+				GH_STR_ARG(change->doc.tenant));
+		else if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void
+abort_next(void *arg)
+{
+	struct process *p = arg;
+
+	throttle_policies_unref(p->next);
+	p->next = NULL;
+}
+
+/* A table on its way to a worker. */
+struct table_mail {
+	struct gh_mail mail;
+	struct process *process;
+	struct throttle_policies *policies; /* a reference of its own */
+	uint64_t seq;
+};
+
+/* WORKER: act on it from now on, unless it is older than what we have. */
+static void
+take_table(struct gh_worker *worker, struct gh_mail *mail)
+{
+	struct table_mail *m = (struct table_mail *)mail;
+	struct worker *w = gh_worker_data(m->process->inst, worker);
+
+	if (m->seq >= w->seq) {
+		throttle_policies_unref(w->policies);
+		w->policies = m->policies;
+		w->seq = m->seq;
+		follow_acks_set(&m->process->acks, gh_worker_index(worker), m->seq);
+	} else {
+		throttle_policies_unref(m->policies);
+	}
+	free(m);
+}
+
+static int
+publish(void *arg, uint64_t seq)
+{
+	struct process *p = arg;
+	struct throttle_policies *old = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->next != NULL) {
+		old = p->published;
+		p->published = p->next;
+		p->next = NULL;
+	}
+	p->published_seq = seq;
+	pthread_mutex_unlock(&p->lock);
+	throttle_policies_unref(old);
+	for (unsigned i = 0; i < gh_worker_count(p->inst); i++) {
+		struct table_mail *m = malloc(sizeof(*m));
+
+		if (m == NULL)
+			return GH_ENOMEM;
+		*m = (struct table_mail){ .mail.fn = take_table, .process = p,
+			.policies = throttle_policies_ref(p->published), .seq = seq };
+		gh_worker_post(gh_worker_at(p->inst, i), &m->mail);
+	}
+	gh_metric_set(p->keys, (int64_t)throttle_counters_keys(p->counters));
+	return 0;
+}
+
+static void
+trouble(void *arg, int err)
+{
+	struct process *p = arg;
+
+	if (err == 0)
+		gh_inst_log(p->inst, LOG_NOTICE, "the feed of policies works again");
+	else
+		gh_inst_log(p->inst, LOG_WARNING,
+			"the feed of policies fails (%s); the policies known so far stay",
+			gh_strerror(err));
+}
+
+static const struct follow_ops follow_ops = { begin, apply, publish, abort_next, trouble };
+
+static void *
+follow_policies(void *arg)
+{
+	follow_run(arg);
+	return NULL;
+}
+
+/* ---- Services ---------------------------------------------------------------------------------- */
+
+static int
+hit(void *self, struct gh_str key, uint64_t amount, uint64_t limit, uint64_t window_ms,
+	struct gh_counted *ret_counted)
+{
+	struct process *p = self;
+	char own[THROTTLE_KEY_MAX];
+
+	if (key.n == 0 || key.n > 512)
+		return GH_EINVAL;
+	/* Keys of others must not meet ours. */
+	memcpy(own, "counter\n", 8);
+	memcpy(own + 8, key.p, key.n);
+	return throttle_counters_hit(p->counters, gh_mono_ns() / 1000000u,
+		(struct gh_str){ own, 8 + key.n }, amount, limit, window_ms, ret_counted);
+}
+
+static int
+wait(void *self, uint64_t seq, uint64_t deadline_ms)
+{
+	return follow_acks_wait(&((struct process *)self)->acks, seq, deadline_ms);
+}
+
+static uint64_t
+serving(void *self)
+{
+	return follow_acks_serving(&((struct process *)self)->acks);
+}
+
+static const struct gh_counter_v1 counter_v1 = { .size = sizeof(counter_v1), .hit = hit };
+static const struct gh_rollout_v1 rollout_v1 = { .size = sizeof(rollout_v1), .wait = wait,
+	.serving = serving };
+
+static const struct gh_service_row provides[] = {
+	{ GH_SVC_COUNTER, &counter_v1 },
+	{ GH_SVC_ROLLOUT, &rollout_v1 },
+	{ .name = NULL },
+};
+static const char *const needs[] = { GH_SVC_FEED, NULL };
+
+/* ---- Life -------------------------------------------------------------------------------------- */
+
+static void
+metrics_new(struct process *p, struct gh_inst *inst)
+{
+	char labels[64];
+
+	for (size_t i = 0; i < LEVELS; i++) {
+		snprintf(labels, sizeof(labels), "level=\"%s\"", levels[i].name);
+		p->refused[i] = gh_metric_new(inst, GH_COUNTER, "gatehouse_throttle_refused_total",
+			"Calls that found the limit of a level used up.", labels);
+	}
+	p->unknown = gh_metric_new(inst, GH_COUNTER, "gatehouse_throttle_unknown_policy_total",
+		"Calls that named a policy which does not exist.", NULL);
+	p->keys = gh_metric_new(inst, GH_GAUGE, "gatehouse_throttle_keys",
+		"Counters in memory when policies changed last.", NULL);
+}
+
+/* Undo what open_throttle() took, in reverse. */
+static void
+release(struct process *p)
+{
+	follow_done(&p->follow);
+	follow_acks_done(&p->acks);
+	throttle_policies_unref(p->next);
+	throttle_policies_unref(p->published);
+	throttle_counters_free(p->counters);
+	pthread_mutex_destroy(&p->lock);
+}
+
+static int
+open_throttle(void *process, const void *config, struct gh_inst *inst)
+{
+	struct process *p = process;
+	const struct config *c = config;
+	struct gh_feed feed;
+	int r = GH_ENOMEM;
+
+	p->inst = inst;
+	pthread_mutex_init(&p->lock, NULL);
+	metrics_new(p, inst);
+	p->published = throttle_policies_new();
+	p->counters = throttle_counters_new(c->max_keys);
+	if (p->published == NULL || p->counters == NULL)
+		goto out;
+	r = GH_BIND(inst, GH_SVC_FEED, &feed);
+	if (r == 0)
+		r = follow_acks_init(&p->acks, gh_worker_count(inst));
+	if (r == 0)
+		r = follow_init(&p->follow, &feed, &follow_ops, p);
+	if (r == 0)
+		r = follow_snapshot(&p->follow);
+	if (r == 0 && pthread_create(&p->follower, NULL, follow_policies, &p->follow) != 0)
+		r = GH_ENOMEM;
+out:
+	if (r < 0) {
+		gh_inst_log(inst, LOG_ERR, "cannot follow the policies: %s", gh_strerror(r));
+		release(p);
+	}
+	return r;
+}
+
+static void
+close_throttle(void *process)
+{
+	struct process *p = process;
+
+	follow_stop(&p->follow);
+	pthread_join(p->follower, NULL);
+	release(p);
+}
+
+static int
+start_worker(void *process, struct gh_worker *worker, void *worker_data)
+{
+	struct process *p = process;
+	struct worker *w = worker_data;
+
+	pthread_mutex_lock(&p->lock);
+	w->policies = throttle_policies_ref(p->published);
+	w->seq = p->published_seq;
+	pthread_mutex_unlock(&p->lock);
+	follow_acks_set(&p->acks, gh_worker_index(worker), w->seq);
+	return 0;
+}
+
+static void
+stop_worker(void *process, struct gh_worker *worker, void *worker_data)
+{
+	struct worker *w = worker_data;
+
+	(void)process;
+	(void)worker;
+	throttle_policies_unref(w->policies);
+	w->policies = NULL;
+}
+
+static const struct gh_hook_row hooks[] = {
+	{ GH_LIMIT, GH_QUOTA, on_limit, NULL },
+	{ GH_RESPONSE, GH_TRANSFORM, on_response, "throttle_fields" },
+	{ .fn = NULL },
+};
+
+GH_PLUGIN = {
+	GH_PLUGIN_ABI, .name = "throttle", .version = "0.1.0", .provides = provides, .needs = needs,
+	.opts = opts, .hooks = hooks, .config_size = sizeof(struct config),
+	.process_size = sizeof(struct process), .worker_size = sizeof(struct worker),
+	.open = open_throttle, .close = close_throttle, .worker_start = start_worker,
+	.worker_stop = stop_worker,
+};
