@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file api.c
+ * @brief From a `deployment` document to an API that can be served.
+ *
+ * The publisher has checked the document; a gateway checks again, because what it cannot serve
+ * correctly it must not serve at all.  An operation or endpoint that makes no sense is left out and
+ * counted; without identity, context or version the whole deployment is refused.
+ */
+#include "plugins/gateway/api.h"
+
+#include "lib/doc/doc.h"
+#include "lib/model/model.h"
+#include "lib/uri/uri.h"
+
+static const struct {
+	const char *word;
+	enum gw_state state;
+} states[] = {
+	{ "CREATED", GW_CREATED }, { "PROTOTYPED", GW_PROTOTYPED }, { "PUBLISHED", GW_PUBLISHED },
+	{ "BLOCKED", GW_BLOCKED }, { "DEPRECATED", GW_DEPRECATED }, { "RETIRED", GW_RETIRED },
+};
+
+static const struct {
+	const char *word;
+	enum gw_auth_type type;
+} auth_types[] = {
+	{ "None", GW_AUTH_NONE }, { "Application", GW_AUTH_APPLICATION },
+	{ "Application User", GW_AUTH_APPLICATION_USER },
+	{ "Application & Application User", GW_AUTH_ANY },
+	{ "Application_User", GW_AUTH_APPLICATION_USER }, { "Any", GW_AUTH_ANY },
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- Strings and lists ------------------------------------------------------------------------ */
+
+/* Which strings of the document are kept, and where. */
+static const struct {
+	const char *field;
+	size_t offset;
+} strings[] = {
+	{ "api_id", offsetof(struct gw_api, id) },
+	{ "name", offsetof(struct gw_api, name) },
+	{ "version", offsetof(struct gw_api, version) },
+	{ "context", offsetof(struct gw_api, context) },
+	{ "provider", offsetof(struct gw_api, provider) },
+	{ "api_tier", offsetof(struct gw_api, tier) },
+	{ "authorization_header", offsetof(struct gw_api, authorization_header) },
+};
+
+static int
+copy_strings(struct gw_api *api, const struct gh_doc *doc)
+{
+	int r;
+
+	for (size_t i = 0; i < COUNT(strings); i++) {
+		struct gh_str *at = (struct gh_str *)(void *)((char *)api + strings[i].offset);
+
+		if ((r = gw_arena_str(&api->entry.arena, doc_str(doc->body, strings[i].field), at)) < 0)
+			return r;
+	}
+	if (api->authorization_header.n == 0)
+		api->authorization_header = GH_STR("Authorization");
+	if ((r = gw_arena_str(&api->entry.arena, doc->tenant, &api->entry.tenant)) < 0 ||
+		(r = gw_arena_str(&api->entry.arena, doc->id, &api->entry.key.b)) < 0)
+		return r;
+	api->entry.key.a = api->entry.tenant;
+	return 0;
+}
+
+/* Read the words of an array of strings.  @return 0 or GH_ENOMEM. */
+static int
+copy_words(struct gw_arena *arena, struct gh_str array, const struct gh_str **ret_v, size_t *ret_n)
+{
+	struct doc_iter it = doc_iter(array);
+	struct doc_value value;
+	size_t most = doc_count(array), n = 0;
+	struct gh_str *v;
+	int r;
+
+	if (most == 0 || most > array.n)
+		return 0;
+	if ((v = gw_arena_alloc(arena, most * sizeof(*v))) == NULL)
+		return GH_ENOMEM;
+	while (n < most && doc_next(&it, NULL, &value)) {
+		if (value.type != DOC_STR || value.s.n == 0)
+			continue;
+		if ((r = gw_arena_str(arena, value.s, &v[n])) < 0)
+			return r;
+		n++;
+	}
+	*ret_v = v;
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- Routes ----------------------------------------------------------------------------------- */
+
+/* Append to a route; false: it does not fit. */
+static bool
+append(char *buf, size_t *n, struct gh_str s)
+{
+	if (s.n > GW_CONTEXT_MAX - *n)
+		return false;
+	if (s.n > 0)
+		memcpy(buf + *n, s.p, s.n);
+	*n += s.n;
+	return true;
+}
+
+static bool
+starts_with(struct gh_str s, struct gh_str start)
+{
+	return s.n >= start.n && memcmp(s.p, start.p, start.n) == 0;
+}
+
+/* The context with "{version}" replaced; without it the version follows as a segment.  An empty
+ * @p version leaves its segment out: that is where the default version is. */
+static int
+expand_context(const struct gw_api *api, struct gh_str version, char *buf, size_t *ret_n)
+{
+	static const struct gh_str mark = { "{version}", 9 };
+	struct gh_str context = api->context;
+	bool has_mark = false, fits = true;
+	size_t n = 0;
+
+	if (!gh_str_eq(api->entry.tenant, GH_STR(MODEL_TENANT_DEFAULT)) && !starts_with(context, GH_STR("/t/")))
+		fits = append(buf, &n, GH_STR("/t/")) && append(buf, &n, api->entry.tenant);
+	for (size_t i = 0; i < context.n && fits; ) {
+		struct gh_str rest = { context.p + i, context.n - i };
+
+		if (!has_mark && starts_with(rest, mark)) {
+			has_mark = true;
+			fits = append(buf, &n, version);
+			i += mark.n;
+		} else {
+			fits = append(buf, &n, (struct gh_str){ rest.p, 1 });
+			i++;
+		}
+	}
+	if (fits && !has_mark && version.n > 0)
+		fits = append(buf, &n, GH_STR("/")) && append(buf, &n, version);
+	*ret_n = n;
+	return fits ? 0 : GH_ETOOBIG;
+}
+
+static int
+add_route(struct gw_api *api, struct gh_str version)
+{
+	char raw[GW_CONTEXT_MAX], buf[3 * GW_CONTEXT_MAX + 1];
+	struct gh_str path = { raw, 0 };
+	int r;
+
+	if ((r = expand_context(api, version, raw, &path.n)) < 0)
+		return r;
+	/* Two slashes become one, so that an empty version leaves no trace. */
+	if ((r = uri_path_canonical(path, buf, sizeof(buf), &path, NULL)) < 0)
+		return r;
+	while (path.n > 0 && path.p[path.n - 1] == '/')
+		path.n--;
+	if ((r = gw_arena_str(&api->entry.arena, path, &api->routes[api->route_count])) < 0)
+		return r;
+	api->route_count++;
+	return 0;
+}
+
+/* ---- Operations ------------------------------------------------------------------------------- */
+
+static int
+read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_operation)
+{
+	struct gw_operation operation = { .auth_type = GW_AUTH_ANY };
+	struct gh_str auth_type = doc_str(map, "auth_type");
+	int r;
+
+	for (size_t i = 0; i < COUNT(auth_types); i++)
+		if (gh_str_eq(auth_type, gh_str_of(auth_types[i].word)))
+			operation.auth_type = auth_types[i].type;
+	if ((r = gw_arena_str(&api->entry.arena, doc_str(map, "verb"), &operation.method)) < 0 ||
+		(r = gw_arena_str(&api->entry.arena, doc_str(map, "target"), &operation.template)) < 0 ||
+		(r = gw_arena_str(&api->entry.arena, doc_str(map, "tier"), &operation.tier)) < 0)
+		return r;
+	r = copy_words(&api->entry.arena, doc_array(map, "scopes"), &operation.scopes, &operation.scope_count);
+	if (r < 0)
+		return r;
+	*ret_operation = operation;
+	return 0;
+}
+
+static int
+read_operations(struct gw_api *api, struct gh_str body)
+{
+	struct gh_str array = doc_array(body, "operations");
+	struct doc_iter it = doc_iter(array);
+	size_t most = doc_count(array), n = 0, skipped = 0;
+	struct gw_operation *operations = NULL;
+	struct doc_value value;
+	int r;
+
+	if (most > GW_OPERATIONS_MAX)
+		return GH_ETOOBIG;
+	if (most > 0) {
+		operations = gw_arena_alloc(&api->entry.arena, most * sizeof(*operations));
+		if (operations == NULL)
+			return GH_ENOMEM;
+	}
+	while (n < most && doc_next(&it, NULL, &value)) {
+		if (value.type != DOC_MAP) {
+			api->skipped++;
+			continue;
+		}
+		if ((r = read_operation(api, value.s, &operations[n])) < 0)
+			return r;
+		if (operations[n].method.n == 0 || operations[n].template.n == 0)
+			api->skipped++;
+		else
+			n++;
+	}
+	r = gw_resource_build(&api->entry.arena, operations, n, &api->resources, &skipped);
+	api->operation_count = n - skipped;
+	api->skipped += skipped;
+	return r;
+}
+
+/* ---- Endpoints -------------------------------------------------------------------------------- */
+
+static int
+read_endpoint(struct gw_api *api, struct gh_str text, struct gw_endpoint *ret_endpoint)
+{
+	char buf[3 * GW_TEMPLATE_MAX + 1];
+	struct gw_endpoint endpoint;
+	struct uri_url url;
+	int r;
+
+	if (text.n > GW_TEMPLATE_MAX)
+		return GH_ETOOBIG;
+	if ((r = uri_url_parse(text, buf, sizeof(buf), &url, NULL)) < 0)
+		return r;
+	while (url.path.n > 0 && url.path.p[url.path.n - 1] == '/')
+		url.path.n--;
+	endpoint.where.is_tls = url.is_tls;
+	endpoint.where.port = url.port;
+	if ((r = gw_arena_str(&api->entry.arena, url.host, &endpoint.where.host)) < 0 ||
+		(r = gw_arena_str(&api->entry.arena, url.path, &endpoint.path)) < 0 ||
+		(r = gw_arena_str(&api->entry.arena, url.query, &endpoint.query)) < 0)
+		return r;
+	*ret_endpoint = endpoint;
+	return 0;
+}
+
+static int
+read_endpoints(struct gw_api *api, struct gh_str array, struct gw_endpoints *ret_endpoints)
+{
+	struct doc_iter it = doc_iter(array);
+	size_t most = doc_count(array), n = 0;
+	struct gw_endpoint *v;
+	struct doc_value value;
+
+	if (most > GW_ENDPOINTS_MAX)
+		most = GW_ENDPOINTS_MAX;
+	if (most == 0)
+		return 0;
+	if ((v = gw_arena_alloc(&api->entry.arena, most * sizeof(*v))) == NULL)
+		return GH_ENOMEM;
+	while (n < most && doc_next(&it, NULL, &value)) {
+		int r = value.type == DOC_STR ? read_endpoint(api, value.s, &v[n]) : GH_EINVAL;
+
+		if (r == GH_ENOMEM)
+			return r;
+		if (r < 0)
+			api->skipped++;
+		else
+			n++;
+	}
+	*ret_endpoints = (struct gw_endpoints){ v, n };
+	return 0;
+}
+
+/* ---- The whole -------------------------------------------------------------------------------- */
+
+static int
+read_state(struct gw_api *api, struct gh_str word)
+{
+	for (size_t i = 0; i < COUNT(states); i++) {
+		if (gh_str_eq(word, gh_str_of(states[i].word))) {
+			api->state = states[i].state;
+			return 0;
+		}
+	}
+	return GH_EINVAL;
+}
+
+/* Nothing said about the transport means both. */
+static void
+read_transport(struct gw_api *api, struct gh_str array)
+{
+	struct doc_iter it = doc_iter(array);
+	struct doc_value value;
+
+	while (doc_next(&it, NULL, &value)) {
+		if (value.type != DOC_STR)
+			continue;
+		api->on_http |= gh_str_eq_nocase(value.s, GH_STR("http"));
+		api->on_https |= gh_str_eq_nocase(value.s, GH_STR("https"));
+	}
+	if (!api->on_http && !api->on_https)
+		api->on_http = api->on_https = true;
+}
+
+static int
+fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
+{
+	int r;
+
+	if ((r = copy_strings(api, doc)) < 0)
+		return r;
+	if (api->id.n == 0 || api->name.n == 0 || api->version.n == 0 || api->context.n < 2 ||
+		api->context.p[0] != '/') {
+		*ret_why = "it lacks its id, name, version or context";
+		return GH_EINVAL;
+	}
+	if (read_state(api, doc_str(doc->body, "state")) < 0) {
+		*ret_why = "its state is not known";
+		return GH_EINVAL;
+	}
+	if ((r = add_route(api, api->version)) < 0 ||
+		(doc_bool(doc->body, "is_default", false) && (r = add_route(api, GH_STR_NONE)) < 0)) {
+		*ret_why = "its context and version make no canonical path";
+		return r;
+	}
+	api->pass_credentials = doc_bool(doc->body, "pass_credentials", false);
+	read_transport(api, doc_array(doc->body, "transport"));
+	if ((r = read_operations(api, doc->body)) < 0) {
+		*ret_why = "it has too many operations";
+		return r;
+	}
+	if ((r = read_endpoints(api, doc_array(doc->body, "production"), &api->production)) < 0)
+		return r;
+	return read_endpoints(api, doc_array(doc->body, "sandbox"), &api->sandbox);
+}
+
+static void
+api_free(struct gw_object *object)
+{
+	struct gw_api *api = (struct gw_api *)(void *)object;
+
+	gw_arena_free(&api->entry.arena);
+	free(api);
+}
+
+int
+gw_api_new(const struct gh_doc *doc, unsigned rank, struct gw_api **ret_api, const char **ret_why)
+{
+	struct gw_api *api = calloc(1, sizeof(*api));
+	int r;
+
+	if (api == NULL)
+		return GH_ENOMEM;
+	api->entry.object.free = api_free;
+	api->entry.rev = doc->rev;
+	api->rank = rank;
+	*ret_why = "";
+	if ((r = fill(api, doc, ret_why)) < 0) {
+		api_free(&api->entry.object);
+		return r == GH_ENOMEM ? r : GH_EINVAL;
+	}
+	*ret_api = api;
+	return 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file gateway.c
+ * @brief The API gateway: options, life and descriptor.
+ *
+ * What it serves comes from feed/1 (publish.c, apply.c) and stands in an immutable snapshot
+ * (snapshot.h).  A call passes route.c, authenticate.c, authorize.c and forward.c; the wire to the
+ * backend is upstream.h's.  Limits and analytics are other plugins'.
+ */
+#include "plugins/gateway/gateway.h"
+
+#include <stdlib.h>
+#include <syslog.h>
+
+#define HOUR_MS 3600000
+
+static const struct gh_opt opts[] = {
+	GH_OPT(struct gw_config, environments, .dflt = "Default", .min = 1, .max = 64, .fixed = true,
+		.help = "Gateway environments whose deployments are served; of one path the first wins."),
+	GH_OPT(struct gw_config, token_cache, .dflt = "4096", .min = 64, .max = 1048576, .fixed = true,
+		.help = "Verified tokens that each worker remembers."),
+	GH_OPT(struct gw_config, clock_skew, .dflt = "5s", .max = 300000,
+		.help = "How far the clocks of key manager and gateway may differ."),
+	GH_OPT(struct gw_config, verify_share, .dflt = "20", .min = 1, .max = 100,
+		.help = "Percent of a worker's time that token signatures may take before the pool helps."),
+	GH_OPT(struct gw_config, cors, .dflt = "true",
+		.help = "Answer cross-origin calls of browsers, preflight requests too."),
+	GH_OPT(struct gw_config, cors_origins, .dflt = "*", .max = 64,
+		.help = "Origins that may call; * is any."),
+	GH_OPT(struct gw_config, cors_headers, .max = 64,
+		.dflt = "authorization,Access-Control-Allow-Origin,Content-Type,SOAPAction,apikey,Internal-Key",
+		.help = "Request fields that a page may set."),
+	GH_OPT(struct gw_config, connect_timeout, .dflt = "5s", .min = 1, .max = HOUR_MS, .fixed = true,
+		.help = "Longest wait for a connection to a backend, name look-up and TLS included."),
+	GH_OPT(struct gw_config, response_timeout, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+		.help = "Longest wait for the head of a backend's response."),
+	GH_OPT(struct gw_config, idle_timeout, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+		.help = "Longest pause between two pieces of a body."),
+	GH_OPT(struct gw_config, keep_alive, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+		.help = "How long an unused connection to a backend is kept."),
+	GH_OPT(struct gw_config, max_idle_connections, .dflt = "512", .min = 1, .max = 65536, .fixed = true,
+		.help = "Unused connections that a worker keeps per backend."),
+	GH_OPT(struct gw_config, max_connections, .dflt = "0", .max = 1048576, .fixed = true,
+		.help = "Connections of a worker to one backend; 0: no limit."),
+	GH_OPT(struct gw_config, backend_ca_file, .dflt = "", .max = 4096, .fixed = true,
+		.help = "PEM file with the authorities that backends are verified against; empty: the system's."),
+	GH_OPT(struct gw_config, insecure_backends, .dflt = "false", .fixed = true,
+		.help = "Do not verify certificates of backends.  For tests only."),
+	{ .type = GH_OPT_END },
+};
+
+/* ---- rollout/1 -------------------------------------------------------------------------------- */
+
+static int
+wait_for(void *self, uint64_t seq, uint64_t deadline_ms)
+{
+	struct gw_process *process = self;
+
+	return follow_acks_wait(&process->publisher.acks, seq, deadline_ms);
+}
+
+static uint64_t
+serving(void *self)
+{
+	const struct gw_process *process = self;
+
+	return follow_acks_serving(&process->publisher.acks);
+}
+
+static const struct gh_rollout_v1 rollout = {
+	.size = sizeof(rollout), .wait = wait_for, .serving = serving,
+};
+
+/* ---- Process ---------------------------------------------------------------------------------- */
+
+/* Fixed options outlive the generation that they were read in. */
+static int
+copy_options(struct gw_process *process, const struct gw_config *c)
+{
+	size_t n = c->environments.n;
+	struct gh_str *environments = gw_arena_alloc(&process->arena, n * sizeof(*environments));
+
+	if (environments == NULL)
+		return GH_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (gw_arena_str(&process->arena, c->environments.v[i], &environments[i]) < 0)
+			return GH_ENOMEM;
+	process->environments = (struct gh_list){ environments, n };
+	process->token_cache = c->token_cache;
+	process->upstream = (struct upstream_options){
+		.connect_ms = c->connect_timeout.v, .head_ms = c->response_timeout.v,
+		.idle_ms = c->idle_timeout.v, .keep_ms = c->keep_alive.v,
+		.max_idle = c->max_idle_connections, .max_connections = c->max_connections,
+		.insecure = c->insecure_backends,
+	};
+	return gw_arena_str(&process->arena, c->backend_ca_file, &process->upstream.ca_file);
+}
+
+static void
+make_metrics(struct gw_process *process, struct gh_inst *inst)
+{
+	gw_error_metrics(inst, process->refused);
+	process->cache_hits = gh_metric_new(inst, GH_COUNTER, "gatehouse_gateway_token_cache_hits_total",
+		"Tokens that the worker knew already.", NULL);
+	process->cache_misses = gh_metric_new(inst, GH_COUNTER,
+		"gatehouse_gateway_token_cache_misses_total", "Tokens that had to be verified.", NULL);
+	process->offloaded = gh_metric_new(inst, GH_COUNTER,
+		"gatehouse_gateway_token_offloaded_total", "Verifications that went to the pool.", NULL);
+}
+
+static void
+close_gateway(void *data)
+{
+	struct gw_process *process = data;
+
+	gw_publisher_close(&process->publisher);
+	upstream_trust_free(process->trust);
+	gw_arena_free(&process->arena);
+}
+
+static int
+open_gateway(void *data, const void *config, struct gh_inst *inst)
+{
+	struct gw_process *process = data;
+	char error[256];
+	int r;
+
+	process->inst = inst;
+	if ((r = copy_options(process, config)) < 0 ||
+		(r = crypto_random(&process->seed, sizeof(process->seed))) < 0)
+		goto out;
+	make_metrics(process, inst);
+	r = upstream_trust_new(&process->upstream, &process->trust, error, sizeof(error));
+	if (r == GH_EINVAL)
+		gh_inst_log(inst, LOG_ERR, "backend_ca_file: %s", error);
+	if (r < 0)
+		goto out;
+	r = gw_publisher_open(&process->publisher, inst, &process->environments, process->seed);
+out:
+	if (r < 0)
+		close_gateway(process);
+	return r;
+}
+
+/* ---- Generation ------------------------------------------------------------------------------- */
+
+static int
+start_gateway(void *process, void *data)
+{
+	struct gw_config *config = data;
+	size_t size = 1, n = 0;
+
+	(void)process;
+	for (size_t i = 0; i < config->cors_headers.n; i++)
+		size += config->cors_headers.v[i].n + 2;
+	char *text = malloc(size);
+
+	if (text == NULL)
+		return GH_ENOMEM;
+	for (size_t i = 0; i < config->cors_headers.n; i++) {
+		struct gh_str name = config->cors_headers.v[i];
+
+		n += (size_t)snprintf(text + n, size - n, "%s%.*s", i > 0 ? ", " : "", GH_STR_ARG(name));
+	}
+	config->cors_headers_text = (struct gh_str){ text, n };
+	return 0;
+}
+
+static void
+stop_gateway(void *process, void *data)
+{
+	struct gw_config *config = data;
+
+	(void)process;
+	free((void *)(uintptr_t)config->cors_headers_text.p);
+}
+
+/* ---- Workers ---------------------------------------------------------------------------------- */
+
+void
+gw_worker_take(struct gh_inst *inst, struct gh_worker *worker, struct gw_view *view)
+{
+	struct gw_worker *data = gh_worker_data(inst, worker);
+	struct gw_view *old = data->view;
+
+	data->view = view;
+	gw_view_unpin(old);
+}
+
+static int
+start_worker(void *data, struct gh_worker *worker, void *worker_data)
+{
+	struct gw_process *process = data;
+	struct gw_worker *w = worker_data;
+	int r;
+
+	w->tokens = gw_token_cache_new(process->token_cache, process->seed);
+	if (w->tokens == NULL)
+		return GH_ENOMEM;
+	r = upstream_pool_new(gh_worker_loop(worker), &process->upstream, process->trust, &w->pool);
+	if (r < 0) {
+		gw_token_cache_free(w->tokens);
+		return r;
+	}
+	w->view = gw_publisher_first(&process->publisher, gh_worker_index(worker));
+	return 0;
+}
+
+static void
+stop_worker(void *process, struct gh_worker *worker, void *worker_data)
+{
+	struct gw_worker *w = worker_data;
+
+	(void)process;
+	(void)worker;
+	upstream_pool_free(w->pool);
+	gw_token_cache_free(w->tokens);
+	gw_view_unpin(w->view);
+	w->view = NULL;
+}
+
+/* ---- Descriptor ------------------------------------------------------------------------------- */
+
+static const struct gh_service_row provides[] = {
+	{ GH_SVC_ROLLOUT, &rollout },
+	{ .name = NULL },
+};
+
+static const char *const needs[] = { GH_SVC_FEED, NULL };
+
+/* Credentials go before any other hook of REQUEST may put some of its own there. */
+static const struct gh_hook_row hooks[] = {
+	{ GH_ROUTE, GH_AUTH, gw_on_route, NULL },
+	{ GH_AUTHENTICATE, GH_AUTH, gw_on_authenticate, NULL },
+	{ GH_AUTHORIZE, GH_AUTH, gw_on_authorize, NULL },
+	{ GH_REQUEST, GH_AUTH, gw_on_request, NULL },
+	{ GH_UPSTREAM, GH_TRANSFORM, gw_on_upstream, NULL },
+	{ GH_RESPONSE, GH_TRANSFORM, gw_on_response, NULL },
+	{ .fn = NULL },
+};
+
+GH_PLUGIN = {
+	GH_PLUGIN_ABI, .name = "gateway", .version = "0.1.0", .provides = provides, .needs = needs,
+	.opts = opts, .hooks = hooks, .config_size = sizeof(struct gw_config),
+	.process_size = sizeof(struct gw_process), .worker_size = sizeof(struct gw_worker),
+	.open = open_gateway, .close = close_gateway, .start = start_gateway, .stop = stop_gateway,
+	.worker_start = start_worker, .worker_stop = stop_worker,
+};
