@@ -33,7 +33,7 @@ static const struct {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- Strings and lists ------------------------------------------------------------------------ */
+/* ---- Strings and lists ------------------------------------------------------------------ */
 
 /* Which strings of the document are kept, and where. */
 static const struct {
@@ -95,7 +95,7 @@ copy_words(struct gw_arena *arena, struct gh_str array, const struct gh_str **re
 	return 0;
 }
 
-/* ---- Routes ----------------------------------------------------------------------------------- */
+/* ---- Routes ----------------------------------------------------------------------------- */
 
 /* Append to a route; false: it does not fit. */
 static bool
@@ -165,7 +165,7 @@ add_route(struct gw_api *api, struct gh_str version)
 	return 0;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------- */
 
 static int
 read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_operation)
@@ -223,7 +223,7 @@ read_operations(struct gw_api *api, struct gh_str body)
 	return r;
 }
 
-/* ---- Endpoints -------------------------------------------------------------------------------- */
+/* ---- Endpoints -------------------------------------------------------------------------- */
 
 static int
 read_endpoint(struct gw_api *api, struct gh_str text, struct gw_endpoint *ret_endpoint)
@@ -277,7 +277,7 @@ read_endpoints(struct gw_api *api, struct gh_str array, struct gw_endpoints *ret
 	return 0;
 }
 
-/* ---- The whole -------------------------------------------------------------------------------- */
+/* ---- The whole -------------------------------------------------------------------------- */
 
 static int
 read_state(struct gw_api *api, struct gh_str word)

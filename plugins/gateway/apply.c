@@ -32,7 +32,7 @@ struct kind {
 	int (*link)(struct gw_snapshot *snapshot, struct gw_entry *old, struct gw_entry *new);
 };
 
-/* ---- Entries ---------------------------------------------------------------------------------- */
+/* ---- Entries ---------------------------------------------------------------------------- */
 
 static void
 entry_free(struct gw_object *object)
@@ -72,7 +72,7 @@ take(struct gw_entry *entry, struct gh_str body, const char *field, struct gh_st
 	return gw_arena_str(&entry->arena, doc_str(body, field), ret);
 }
 
-/* ---- Deployments ------------------------------------------------------------------------------ */
+/* ---- Deployments ------------------------------------------------------------------------ */
 
 static int
 make_api(struct change *change, struct gw_entry **ret_entry)
@@ -105,7 +105,7 @@ link_api(struct gw_snapshot *snapshot, struct gw_entry *old, struct gw_entry *ne
 	return r;
 }
 
-/* ---- Consumers -------------------------------------------------------------------------------- */
+/* ---- Consumers -------------------------------------------------------------------------- */
 
 static int
 make_consumer(struct change *change, struct gw_entry **ret_entry)
@@ -133,7 +133,7 @@ make_consumer(struct change *change, struct gw_entry **ret_entry)
 	return 0;
 }
 
-/* ---- Subscriptions ---------------------------------------------------------------------------- */
+/* ---- Subscriptions ---------------------------------------------------------------------- */
 
 static const struct {
 	const char *word;
@@ -193,7 +193,7 @@ link_subscription(struct gw_snapshot *snapshot, struct gw_entry *old, struct gw_
 	return r;
 }
 
-/* ---- Trust ------------------------------------------------------------------------------------ */
+/* ---- Trust ------------------------------------------------------------------------------ */
 
 static void
 issuer_key_free(struct gw_object *object)
@@ -238,7 +238,7 @@ make_revocation(struct change *change, struct gw_entry **ret_entry)
 	return *ret_entry != NULL ? 0 : GH_ENOMEM;
 }
 
-/* ---- Applying --------------------------------------------------------------------------------- */
+/* ---- Applying --------------------------------------------------------------------------- */
 
 static const struct kind kinds[] = {
 	{ "deployment", offsetof(struct gw_snapshot, apis), false, false, make_api, link_api },

@@ -33,7 +33,7 @@ now_s(void)
 	return gh_now_us() / 1000000;
 }
 
-/* ---- What follows from a verified token ------------------------------------------------------- */
+/* ---- What follows from a verified token ------------------------------------------------- */
 
 static enum gh_verdict
 accept_claims(struct gh_txn *txn, struct gw_call *call, struct gw_claims *claims)
@@ -64,7 +64,7 @@ remember(struct gw_worker *worker, const uint8_t *digest, uint64_t trust, enum g
 		gw_token_cache_refuse(worker->tokens, digest, trust, error);
 }
 
-/* ---- Verification ----------------------------------------------------------------------------- */
+/* ---- Verification ----------------------------------------------------------------------- */
 
 static void
 run_verification(struct gh_job *job)
@@ -216,7 +216,7 @@ check_token(const struct gw_config *config, struct gh_txn *txn, struct gw_call *
 	return verify(config, txn, call, token, digest);
 }
 
-/* ---- Credentials ------------------------------------------------------------------------------ */
+/* ---- Credentials ------------------------------------------------------------------------ */
 
 /* The token behind "Bearer " (RFC 6750, 2.1).  @return false: another scheme. */
 static bool

@@ -8,6 +8,8 @@
  */
 #include "plugins/gateway/errors.h"
 
+#include <stdio.h>
+
 #include "plugins/gateway/gateway.h"
 
 #define CHALLENGE "Bearer realm=\"Gatehouse\""

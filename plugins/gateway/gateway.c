@@ -9,6 +9,7 @@
  */
 #include "plugins/gateway/gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 
@@ -49,7 +50,7 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-/* ---- rollout/1 -------------------------------------------------------------------------------- */
+/* ---- rollout/1 -------------------------------------------------------------------------- */
 
 static int
 wait_for(void *self, uint64_t seq, uint64_t deadline_ms)
@@ -71,7 +72,7 @@ static const struct gh_rollout_v1 rollout = {
 	.size = sizeof(rollout), .wait = wait_for, .serving = serving,
 };
 
-/* ---- Process ---------------------------------------------------------------------------------- */
+/* ---- Process ---------------------------------------------------------------------------- */
 
 /* Fixed options outlive the generation that they were read in. */
 static int
@@ -142,7 +143,7 @@ out:
 	return r;
 }
 
-/* ---- Generation ------------------------------------------------------------------------------- */
+/* ---- Generation ------------------------------------------------------------------------- */
 
 static int
 start_gateway(void *process, void *data)
@@ -175,7 +176,7 @@ stop_gateway(void *process, void *data)
 	free((void *)(uintptr_t)config->cors_headers_text.p);
 }
 
-/* ---- Workers ---------------------------------------------------------------------------------- */
+/* ---- Workers ---------------------------------------------------------------------------- */
 
 void
 gw_worker_take(struct gh_inst *inst, struct gh_worker *worker, struct gw_view *view)
@@ -219,7 +220,7 @@ stop_worker(void *process, struct gh_worker *worker, void *worker_data)
 	w->view = NULL;
 }
 
-/* ---- Descriptor ------------------------------------------------------------------------------- */
+/* ---- Descriptor ------------------------------------------------------------------------- */
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_ROLLOUT, &rollout },

@@ -26,7 +26,7 @@ struct gw_resource {
 	uint32_t literal_count, child_count;    /* literals come first, sorted by their bytes */
 };
 
-/* ---- Building --------------------------------------------------------------------------------- */
+/* ---- Building --------------------------------------------------------------------------- */
 
 struct template {
 	const struct gw_operation *operation;
@@ -272,7 +272,7 @@ out:
 	return r;
 }
 
-/* ---- Finding ---------------------------------------------------------------------------------- */
+/* ---- Finding ---------------------------------------------------------------------------- */
 
 /* Does @p text fit @p pattern, in which every '*' stands for one or more bytes? */
 static bool
