@@ -8,14 +8,12 @@
  * Keys whose window is over are removed a few at a time when a new key comes, and all of them when the
  * table is full, but not more often than every SWEEP_MS.
  */
-#include "config.h"
-
 #include <assert.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
+#include "lib/hash/hash.h"
 #include "plugins/throttle/throttle.h"
 
 #define SHARDS 128u
@@ -56,9 +54,7 @@ throttle_counters_new(uint64_t max_keys)
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->max_keys = max_keys;
-	/* Without randomness the table is only easier to unbalance on purpose. */
-	if (getrandom(&c->seed, sizeof(c->seed), GRND_NONBLOCK) != sizeof(c->seed))
-		c->seed = gh_mono_ns();
+	c->seed = hash_seed();
 	for (unsigned i = 0; i < SHARDS; i++)
 		pthread_mutex_init(&c->shards[i].lock, NULL);
 	return c;
@@ -81,33 +77,6 @@ throttle_counters_free(struct throttle_counters *c)
 		pthread_mutex_destroy(&s->lock);
 	}
 	free(c);
-}
-
-/* ---- Hashing ----------------------------------------------------------------------------------- */
-
-static uint64_t
-fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Keyed by the seed, so that callers cannot choose keys that collide. */
-static uint64_t
-hash_of(const struct throttle_counters *c, struct gh_str key)
-{
-	uint64_t h = c->seed ^ 0x9e3779b97f4a7c15u, word;
-	size_t at = 0;
-
-	for (; key.n - at >= 8; at += 8) {
-		memcpy(&word, key.p + at, 8);
-		h = fold(h ^ word, c->seed | 0x8000000000000001u);
-	}
-	word = 0;
-	memcpy(&word, key.p + at, key.n - at);
-	h = fold(h ^ word, 0xe7037ed1a0b428dbu ^ c->seed);
-	return fold(h ^ key.n, 0xa0761d6478bd642fu);
 }
 
 /* ---- One shard; its lock is held ----------------------------------------------------------------- */
@@ -254,7 +223,7 @@ throttle_counters_hit(struct throttle_counters *c, uint64_t now_ms, struct gh_st
 	if (key.n == 0 || key.n > THROTTLE_KEY_MAX || window_ms == 0 ||
 	    window_ms > UINT64_MAX - now_ms)
 		return GH_EINVAL;
-	uint64_t hash = hash_of(c, key);
+	uint64_t hash = hash_bytes(c->seed, key);
 	struct shard *s = shard_of(c, hash);
 
 	pthread_mutex_lock(&s->lock);
@@ -295,7 +264,7 @@ void
 throttle_counters_undo(struct throttle_counters *c, struct gh_str key, uint64_t amount,
 	uint64_t window_end_ms)
 {
-	uint64_t hash = hash_of(c, key);
+	uint64_t hash = hash_bytes(c->seed, key);
 	struct shard *s = shard_of(c, hash);
 
 	pthread_mutex_lock(&s->lock);
