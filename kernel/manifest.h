@@ -4,7 +4,14 @@
  * @brief The manifest of a node, read and checked: nothing is loaded or started by it.
  *
  * Source: YAML with ${NAME} and ${NAME:-default} taken from the environment inside scalars, before
- * their type is decided.  Unknown keys are errors.  Every message names file and line.
+ * their type is decided; a value never becomes syntax, and $${ stands for ${.  Unknown keys are errors.
+ * Every message names file and line.
+ *
+ *   node: { name, workers, drain_ms, txn_arena_bytes, log: { level, format },
+ *           access_log: { format, file }, pool: { store, crypto, net, queue } }
+ *   listeners: [ { name, chain, engine, address, port, tls, certificate_file, key_file, head_ms,
+ *           idle_ms, max_head_bytes, max_connections } ]
+ *   plugins: [ NAME | NAME: { as, provide, needs, dry_run, bypass, on_error, and its options } ]
  */
 #ifndef KERNEL_MANIFEST_H
 #define KERNEL_MANIFEST_H
@@ -31,7 +38,7 @@ struct krn_node_options {
 };
 
 struct krn_listener_decl {
-	struct gh_listener listener;
+	struct gh_listener listener; /**< The address is numeric, IPv6 without brackets. */
 	struct gh_str engine;        /**< Label of the entry that provides engine/1. */
 	unsigned line;
 };
@@ -50,12 +57,12 @@ struct krn_entry {
 	size_t need_count;
 	bool dry_run, bypass;
 	enum gh_on_error on_error;
-	const struct yaml_node *options; /**< Mapping without the keys above, or NULL. */
+	const struct yaml_node *options; /**< Mapping without the keys above, perhaps empty. */
 	unsigned line;
 };
 
 struct krn_manifest {
-	const char *path;
+	const char *path;            /**< As given, for messages. */
 	struct krn_node_options node;
 	struct krn_listener_decl *listeners;
 	size_t listener_count;

@@ -66,13 +66,14 @@ enum gh_opt_type {
 	GH_OPT_CHOICE, GH_OPT_LIST,
 };
 
-/** One option.  The kernel parses (YAML or JSON), range-checks and stores it before open(). */
+/** One option.  The kernel parses (YAML or JSON), range-checks and stores it before open().  Strings, also
+ *  those of secrets and lists, contain no NUL and have one behind them. */
 struct gh_opt {
 	const char *key;   /**< snake_case. */
 	enum gh_opt_type type;
 	size_t offset;     /**< offsetof() into the configuration. */
 	const char *dflt;  /**< Text form; NULL makes the key mandatory.  Lists: comma separated. */
-	uint64_t min, max; /**< Inclusive.  Numbers: the value; strings: bytes; lists: items.  Both 0: any. */
+	uint64_t min, max; /**< Inclusive.  Numbers: the value; strings: bytes; lists: items.  Max 0: no maximum. */
 	bool fixed;        /**< A reload that changes it is refused: "needs a restart". */
 	const char *const *words; /**< GH_OPT_CHOICE: NULL-ended list of the words allowed. */
 	const char *help;  /**< One sentence; manual pages and portal forms are made from it. */
