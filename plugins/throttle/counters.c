@@ -138,14 +138,17 @@ grow(struct shard *s)
 	return 0;
 }
 
-/* A key with an empty window that ends now.  The caller has reserved its place in c->keys. */
+/* A key with an empty window that is over.  @return NULL: the table is full, or no memory. */
 static struct key *
-insert(struct shard *s, uint64_t hash, struct gh_str key)
+insert(struct throttle_counters *c, struct shard *s, uint64_t hash, struct gh_str key)
 {
-	struct key *k = grow(s) == 0 ? malloc(sizeof(*k) + key.n) : NULL;
+	struct key *k = NULL;
 
-	if (k == NULL)
+	if (atomic_fetch_add_explicit(&c->keys, 1, memory_order_relaxed) >= c->max_keys ||
+	    grow(s) < 0 || (k = malloc(sizeof(*k) + key.n)) == NULL) {
+		atomic_fetch_sub_explicit(&c->keys, 1, memory_order_relaxed);
 		return NULL;
+	}
 	k->hash = hash;
 	k->used = 0;
 	k->end_ms = 0;
@@ -156,47 +159,6 @@ insert(struct shard *s, uint64_t hash, struct gh_str key)
 	s->n++;
 	return k;
 }
-
-/* ---- All shards; no lock is held ------------------------------------------------------------------ */
-
-static void
-sweep_all(struct throttle_counters *c, uint64_t now_ms)
-{
-	for (unsigned i = 0; i < SHARDS; i++) {
-		struct shard *s = &c->shards[i];
-
-		pthread_mutex_lock(&s->lock);
-		for (uint32_t b = 0; b < s->bucket_count; b++)
-			sweep_bucket(c, s, b, now_ms);
-		pthread_mutex_unlock(&s->lock);
-	}
-}
-
-/* Reserve the place of one key.  A full table is swept, by one thread and not all the time. */
-static int
-reserve(struct throttle_counters *c, uint64_t now_ms)
-{
-	if (atomic_fetch_add_explicit(&c->keys, 1, memory_order_relaxed) < c->max_keys)
-		return 0;
-	atomic_fetch_sub_explicit(&c->keys, 1, memory_order_relaxed);
-	uint64_t next = atomic_load(&c->next_sweep_ms);
-
-	if (now_ms < next ||
-	    !atomic_compare_exchange_strong(&c->next_sweep_ms, &next, now_ms + SWEEP_MS))
-		return GH_ENOMEM;
-	sweep_all(c, now_ms);
-	if (atomic_fetch_add_explicit(&c->keys, 1, memory_order_relaxed) < c->max_keys)
-		return 0;
-	atomic_fetch_sub_explicit(&c->keys, 1, memory_order_relaxed);
-	return GH_ENOMEM;
-}
-
-static struct shard *
-shard_of(struct throttle_counters *c, uint64_t hash)
-{
-	return &c->shards[hash >> 57]; /* the upper bits: the lower ones choose the bucket */
-}
-static_assert(SHARDS == 1u << (64 - 57), "shard_of() takes as many bits as there are shards");
 
 /* Count in the window that runs, or in a new one. */
 static void
@@ -216,6 +178,35 @@ count(struct key *k, uint64_t now_ms, uint64_t amount, uint64_t limit, uint64_t 
 	ret_counted->reset_ms = k->end_ms - now_ms;
 }
 
+/* ---- All shards; no lock is held ------------------------------------------------------------------ */
+
+/* Make room in a full table; by one thread, and not all the time.  @return was it done? */
+static bool
+sweep_all(struct throttle_counters *c, uint64_t now_ms)
+{
+	uint64_t next = atomic_load(&c->next_sweep_ms);
+
+	if (now_ms < next ||
+	    !atomic_compare_exchange_strong(&c->next_sweep_ms, &next, now_ms + SWEEP_MS))
+		return false;
+	for (unsigned i = 0; i < SHARDS; i++) {
+		struct shard *s = &c->shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		for (uint32_t b = 0; b < s->bucket_count; b++)
+			sweep_bucket(c, s, b, now_ms);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return true;
+}
+
+static struct shard *
+shard_of(struct throttle_counters *c, uint64_t hash)
+{
+	return &c->shards[hash >> 57]; /* the upper bits: the lower ones choose the bucket */
+}
+static_assert(SHARDS == 1u << (64 - 57), "shard_of() takes as many bits as there are shards");
+
 int
 throttle_counters_hit(struct throttle_counters *c, uint64_t now_ms, struct gh_str key,
 	uint64_t amount, uint64_t limit, uint64_t window_ms, struct gh_counted *ret_counted)
@@ -225,39 +216,29 @@ throttle_counters_hit(struct throttle_counters *c, uint64_t now_ms, struct gh_st
 		return GH_EINVAL;
 	uint64_t hash = hash_bytes(c->seed, key);
 	struct shard *s = shard_of(c, hash);
+	bool may_sweep = true;
 
-	pthread_mutex_lock(&s->lock);
-	struct key *k = find(s, hash, key);
+	for (;;) {
+		pthread_mutex_lock(&s->lock);
+		struct key *k = find(s, hash, key);
 
-	if (k != NULL)
-		count(k, now_ms, amount, limit, window_ms, ret_counted);
-	pthread_mutex_unlock(&s->lock);
-	if (k != NULL)
-		return 0;
-	if (amount > limit) { /* can never be admitted: no window starts */
-		*ret_counted = (struct gh_counted){ .reset_ms = window_ms };
-		return 0;
+		if (k == NULL && amount <= limit) {
+			sweep_some(c, s, now_ms);
+			k = insert(c, s, hash, key);
+		}
+		if (k != NULL)
+			count(k, now_ms, amount, limit, window_ms, ret_counted);
+		pthread_mutex_unlock(&s->lock);
+		if (k != NULL)
+			return 0;
+		if (amount > limit) { /* can never be admitted: no window starts */
+			*ret_counted = (struct gh_counted){ .reset_ms = window_ms };
+			return 0;
+		}
+		if (!may_sweep || !sweep_all(c, now_ms))
+			return GH_ENOMEM;
+		may_sweep = false;
 	}
-	int r = reserve(c, now_ms);
-
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&s->lock);
-	k = find(s, hash, key); /* another thread may have been faster */
-	bool is_there = k != NULL;
-
-	if (!is_there) {
-		sweep_some(c, s, now_ms);
-		k = insert(s, hash, key);
-	}
-	if (k != NULL)
-		count(k, now_ms, amount, limit, window_ms, ret_counted);
-	else
-		r = GH_ENOMEM;
-	pthread_mutex_unlock(&s->lock);
-	if (is_there || r < 0)
-		atomic_fetch_sub_explicit(&c->keys, 1, memory_order_relaxed);
-	return r;
 }
 
 void
