@@ -89,8 +89,10 @@ gw_router_remove(struct gw_radix **router, struct gw_api *api)
 {
 	int r = 0;
 
+	gw_object_ref(&api->entry.object); /* a claim may hold the last one */
 	for (unsigned i = 0; i < api->route_count && r == 0; i++)
 		r = change(router, api->routes[i], api, NULL);
+	gw_object_unref(&api->entry.object);
 	return r;
 }
 
