@@ -50,17 +50,35 @@ struct krn_set {
 	unsigned *start_order;      /**< Indexes into insts: providers before their users. */
 };
 
-/** Load and check one shared object (DESIGN: every refusal names plugin, phase and reason).
- *  @param plugin_path  colon-separated directories; NULL: GATEHOUSE_PLUGIN_PATH, else the installed one.
+/** Where plugins are looked for: @p plugin_path, else GATEHOUSE_PLUGIN_PATH, else the installed
+ *  directory.  Colon-separated directories.  @return BORROW. */
+const char *krn_plugin_path(const char *plugin_path);
+/** Cut the next directory off a plugin path.  @return false: there is none. */
+bool krn_plugin_path_next(const char **path, struct gh_str *ret_dir);
+
+/** Load and check one shared object.  Every refusal is "plugin NAME: PHASE: reason".
+ *  @param plugin_path  or NULL, see krn_plugin_path().
  *  @param[out] error  >= 512 bytes.  @return 0, GH_ENOENT, GH_EVERSION, GH_EINVAL, GH_EDENIED. */
 int krn_load(const char *plugin_path, struct gh_str name, const struct gh_plugin **ret_desc,
 	void **ret_handle, char *error, size_t error_size);
+/** The checks of krn_load() on a descriptor that is there already. */
+int krn_check_descriptor(const struct gh_plugin *desc, struct gh_str name, char *error, size_t error_size);
+/** Is it "word/number", as the names of services are? */
+bool krn_is_service_name(struct gh_str name);
 
 /** Load every entry, narrow what they provide, bind what they need, order them, refuse equal mounts.
  *  @return as krn_load; GH_ECONFLICT (duplicate label or service, ambiguous need, cycle, equal mounts). */
 int krn_set_new(const struct krn_manifest *manifest, const char *plugin_path, struct krn_set **ret_set,
 	char *error, size_t error_size);
+/** krn_set_new() with a loader of the caller's: krn_load() is one, @p arg being the plugin path. */
+typedef int krn_load_fn(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc,
+	void **ret_handle, char *error, size_t error_size);
+int krn_set_new_with(const struct krn_manifest *manifest, krn_load_fn *load, const char *arg,
+	struct krn_set **ret_set, char *error, size_t error_size);
 void krn_set_free(struct krn_set *set);
+/** @return the entry of that label, or NULL. */
 struct gh_inst *krn_set_find(struct krn_set *set, struct gh_str label);
+/** The service of that name which @p inst provides.  @return its vtable, or NULL. */
+const void *krn_inst_service(const struct gh_inst *inst, struct gh_str name);
 
 #endif
