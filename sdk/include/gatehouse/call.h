@@ -28,7 +28,7 @@ GH_API struct gh_str gh_call_peer(const struct gh_call *call);
 GH_API struct gh_str gh_call_origin(const struct gh_call *call);
 /** Id of the transaction, for error bodies and logs. */
 GH_API struct gh_str gh_call_id(const struct gh_call *call);
-/** Has the deadline passed or the client left?  Long handlers look now and then. */
+/** Has the deadline passed?  Long handlers look now and then. */
 GH_API bool gh_call_is_over(const struct gh_call *call);
 
 /** Zeroed memory.  @return ARENA(call), or NULL. */
