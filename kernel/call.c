@@ -3,7 +3,7 @@
  * @file call.c
  * @brief A management request on the pool: copied out of its transaction, answered, copied back.
  */
-#include <stdatomic.h>
+#include <gatehouse/call.h>
 #include <stdlib.h>
 #include <syslog.h>
 

@@ -3,6 +3,8 @@
  * @file cpus.c
  * @brief How many CPUs this process may use.
  */
+#include "config.h"
+
 #include <sched.h>
 #include <stdio.h>
 

@@ -41,7 +41,7 @@ set_head(struct gh_txn *txn, const struct gh_engine_head *head, const char **ret
 	txn->req.is_complete = head->body_length == 0;
 
 	struct gh_str host = gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Host"));
-	size_t size = head->target.n + host.n + URI_EXTRA;
+	size_t size = URI_BUFFER_SIZE(head->target.n, host.n);
 	char *buf = gh_txn_alloc(txn, size);
 
 	*ret_why = "the target is too long";
@@ -51,6 +51,10 @@ set_head(struct gh_txn *txn, const struct gh_engine_head *head, const char **ret
 
 	if (r < 0)
 		return GH_EINVAL;
+	if (uri.is_asterisk && !gh_str_eq(head->method, GH_STR("OPTIONS"))) {
+		*ret_why = "only OPTIONS may ask about \"*\"";
+		return GH_EINVAL;
+	}
 	set(txn, GH_ATTR_HOST, uri.host);
 	set(txn, GH_ATTR_PATH, uri.path);
 	set(txn, GH_ATTR_QUERY, uri.query);

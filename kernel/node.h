@@ -70,6 +70,7 @@ struct krn_node {
 	/** Test kit: produces the response when no hook did.  WORKER. */
 	void (*backend)(struct krn_node *node, struct gh_txn *txn);
 	void *backend_arg;
+	const struct gh_plan *test_plan; /**< Test kit: set on every transaction before ROUTE. */
 	struct gh_metric *txn_total[2], *cancelled_total, *reload_total, *reload_failed_total;
 };
 

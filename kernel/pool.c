@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel/metrics.h"
 #include "kernel/pool.h"
 #include "kernel/txn.h"
 

@@ -77,7 +77,7 @@ krn_txn_new(struct gh_worker *w, struct krn_port *port)
 	txn->start_us = 0;
 	txn->number = ++w->txn_count;
 	txn->node_plan = gen->plan;
-	txn->op_plan = NULL;
+	txn->op_plan = w->node->test_plan; /* NULL but in the test kit */
 	txn->step = txn->mount = NULL;
 	txn->mount_ran = false;
 	txn->susp = (struct krn_suspension){ .fn = NULL };

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file run.c
+ * @brief `gatehouse run`: the main thread from start to exit.
+ *
+ * Signals: SIGTERM and SIGINT drain and end, SIGHUP reloads the manifest and reopens the access log.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "kernel/event.h"
+#include "kernel/log.h"
+#include "kernel/node.h"
+#include "kernel/run.h"
+
+#define EXIT_CANNOT_START 78
+#define ERROR_SIZE 1024
+
+struct run {
+	const struct krn_run_args *args;
+	struct krn_node *node;
+	uv_loop_t loop;
+	uv_async_t wake;       /* events wait, or a generation is no longer used */
+	uv_signal_t term, interrupt, hup;
+	uv_timer_t cut;        /* ends the transactions of old generations */
+	bool is_ending;
+};
+
+static void
+say(int level, const char *text)
+{
+	krn_log(level, GH_STR("kernel"), GH_STR_NONE, "%s", text);
+}
+
+/* One datagram to the service manager (sd_notify(3)); without one it does nothing. */
+static void
+notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	size_t n = path != NULL ? strlen(path) : 0;
+
+	if (n < 2 || n >= sizeof(a.sun_path))
+		return;
+	memcpy(a.sun_path, path, n);
+	if (a.sun_path[0] == '@')
+		a.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		say(LOG_WARNING, "the service manager cannot be told about our state");
+	close(fd);
+}
+
+static void
+on_wake(uv_async_t *handle)
+{
+	struct run *run = handle->data;
+
+	krn_events_deliver(run->node->events);
+	krn_node_reap(run->node);
+}
+
+static void
+wake_main(void *arg)
+{
+	uv_async_send(arg);
+}
+
+static void
+wake_for_retired(struct krn_node *node)
+{
+	uv_async_send(node->on_retired_arg);
+}
+
+static void
+on_end(uv_signal_t *handle, int signum)
+{
+	struct run *run = handle->data;
+
+	if (!run->is_ending)
+		krn_log(LOG_NOTICE, GH_STR("kernel"), GH_STR_NONE, "%s: draining", strsignal(signum));
+	run->is_ending = true;
+	uv_stop(&run->loop);
+}
+
+static void
+on_cut(uv_timer_t *timer)
+{
+	struct run *run = timer->data;
+
+	krn_node_cut_retired(run->node);
+}
+
+static void
+on_reload(uv_signal_t *handle, int signum)
+{
+	struct run *run = handle->data;
+	struct krn_manifest *manifest = NULL;
+	char error[ERROR_SIZE] = "";
+
+	(void)signum;
+	notify("RELOADING=1");
+	int r = krn_manifest_load(run->args->manifest, &manifest, error, sizeof(error));
+
+	if (r == GH_OK)
+		r = krn_node_reload(run->node, manifest, error, sizeof(error));
+	if (r == GH_OK)
+		r = krn_log_reconfigure(&run->node->gen->manifest->node, error, sizeof(error));
+	if (r == GH_OK) {
+		uv_timer_start(&run->cut, on_cut, run->node->gen->manifest->node.drain_ms, 0);
+		say(LOG_NOTICE, "reloaded");
+	} else {
+		krn_log(LOG_ERR, GH_STR("kernel"), GH_STR_NONE,
+			"not reloaded, the options before go on: %s", error);
+	}
+	notify("READY=1");
+}
+
+static int
+loop_init(struct run *run)
+{
+	uv_signal_t *signals[] = { &run->term, &run->interrupt, &run->hup };
+
+	if (uv_loop_init(&run->loop) < 0)
+		return GH_ENOMEM;
+	uv_async_init(&run->loop, &run->wake, on_wake);
+	run->wake.data = run;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		uv_signal_init(&run->loop, signals[i]);
+		signals[i]->data = run;
+	}
+	uv_timer_init(&run->loop, &run->cut);
+	run->cut.data = run;
+	uv_signal_start(&run->term, on_end, SIGTERM);
+	uv_signal_start(&run->interrupt, on_end, SIGINT);
+	uv_signal_start(&run->hup, on_reload, SIGHUP);
+	return GH_OK;
+}
+
+static void
+close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void
+loop_done(struct run *run)
+{
+	uv_walk(&run->loop, close_handle, NULL);
+	uv_run(&run->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&run->loop);
+}
+
+/* As many descriptors as allowed; no core files, they would hold keys. */
+static void
+set_limits(void)
+{
+	struct rlimit l;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+	l = (struct rlimit){ 0, 0 };
+	setrlimit(RLIMIT_CORE, &l);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static void
+announce(const struct krn_node *node)
+{
+	for (size_t i = 0; i < node->listen_count; i++) {
+		const struct gh_listener *l = &node->listens[i].listener;
+
+		krn_log(LOG_NOTICE, GH_STR("kernel"), GH_STR_NONE, "listening: %.*s %s %.*s:%u",
+			GH_STR_ARG(l->name), l->tls ? "https" : "http", GH_STR_ARG(l->address),
+			(unsigned)l->port);
+	}
+	krn_log(LOG_NOTICE, GH_STR("kernel"), GH_STR_NONE, "ready: %u workers, %zu entries",
+		node->worker_count, node->set->n);
+	notify("READY=1");
+}
+
+static int
+cannot_start(const char *error)
+{
+	krn_log_stop();
+	fprintf(stderr, "gatehouse: cannot start: %s\n", error);
+	return EXIT_CANNOT_START;
+}
+
+/* Serve until a signal says otherwise. */
+static int
+serve(struct run *run, char *error, size_t error_size)
+{
+	if (loop_init(run) < 0) {
+		snprintf(error, error_size, "no event loop to be had");
+		return GH_EIO;
+	}
+	krn_events_set_wake(run->node->events, wake_main, &run->wake);
+	run->node->on_retired_arg = &run->wake;
+	run->node->on_retired = wake_for_retired;
+	int r = krn_node_open(run->node, error, error_size);
+
+	if (r == GH_OK) {
+		r = krn_node_start(run->node, error, error_size);
+		if (r == GH_OK) {
+			announce(run->node);
+			while (!run->is_ending)
+				uv_run(&run->loop, UV_RUN_DEFAULT);
+			notify("STOPPING=1");
+		}
+		krn_node_stop(run->node, r == GH_OK ? run->node->gen->manifest->node.drain_ms : 0);
+	}
+	krn_node_free(run->node);
+	loop_done(run);
+	return r;
+}
+
+int
+krn_run(const struct krn_run_args *args)
+{
+	struct run run = { .args = args };
+	struct krn_manifest *manifest = NULL;
+	char error[ERROR_SIZE] = "";
+
+	krn_sockets_adopt();
+	set_limits();
+	if (krn_manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
+		return cannot_start(error);
+	if (krn_log_start(&manifest->node, error, sizeof(error)) < 0) {
+		krn_manifest_free(manifest);
+		return cannot_start(error);
+	}
+	if (krn_node_new(manifest, args->state_dir, args->plugin_path, &run.node, error,
+			sizeof(error)) < 0)
+		return cannot_start(error);
+	if (serve(&run, error, sizeof(error)) < 0)
+		return cannot_start(error);
+	say(LOG_NOTICE, "ended");
+	krn_log_stop();
+	return 0;
+}
