@@ -148,27 +148,27 @@ make_metrics(struct krn_node *node)
 }
 
 int
-krn_node_new(struct krn_manifest *manifest, const char *state_dir, const char *plugin_path,
+krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *state_dir,
 	struct krn_node **ret_node, char *error, size_t error_size)
 {
 	struct krn_node *node = calloc(1, sizeof(*node));
 	int r;
 
+	snprintf(error, error_size, "out of memory");
 	if (node == NULL) {
+		krn_set_free(set);
 		krn_manifest_free(manifest);
 		return GH_ENOMEM;
 	}
-	snprintf(error, error_size, "out of memory");
 	node->manifest = manifest;
+	node->set = set;
 	node->state_dir = state_dir;
 	node->worker_count = manifest->node.workers > 0 ? (unsigned)manifest->node.workers
 							: krn_cpus_allowed();
 	if (getrandom(&node->boot_id, sizeof(node->boot_id), 0) != sizeof(node->boot_id))
 		node->boot_id = gh_now_us();
 	make_metrics(node);
-	r = krn_set_new(manifest, plugin_path, &node->set, error, error_size);
-	if (r == GH_OK)
-		r = make_parts(node, error, error_size);
+	r = make_parts(node, error, error_size);
 	if (r == GH_OK)
 		r = krn_generation_new(node, manifest, &node->gen, error, error_size);
 	if (r < 0) {

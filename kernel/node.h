@@ -3,7 +3,7 @@
  * @file node.h
  * @brief The running node: entries, generations, workers, pool, sockets.
  *
- * Life: krn_node_new() loads and binds; krn_node_open() opens process blocks and the first generation;
+ * Life: krn_node_new() makes it of a manifest and its entries; krn_node_open() opens process blocks and the first generation;
  * krn_node_start() starts the workers and serves; krn_node_stop() drains and ends them;
  * krn_node_free() closes everything in reverse order.  All MAIN.
  */
@@ -74,8 +74,10 @@ struct krn_node {
 	struct gh_metric *txn_total[2], *cancelled_total, *reload_total, *reload_failed_total;
 };
 
-/** @param manifest  GIVE.  @param[out] error  >= 512 bytes.  @return 0 or why the node cannot start. */
-int krn_node_new(struct krn_manifest *manifest, const char *state_dir, const char *plugin_path,
+/** @param manifest  GIVE.  @param set  GIVE: what krn_set_new() made of the manifest.
+ *  @param state_dir  BORROW, or NULL: the node writes no files.
+ *  @param[out] error  >= 512 bytes.  @return 0 or why the node cannot start. */
+int krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *state_dir,
 	struct krn_node **ret_node, char *error, size_t error_size);
 int krn_node_open(struct krn_node *node, char *error, size_t error_size);
 int krn_node_start(struct krn_node *node, char *error, size_t error_size);

@@ -239,6 +239,7 @@ krn_run(const struct krn_run_args *args)
 {
 	struct run run = { .args = args };
 	struct krn_manifest *manifest = NULL;
+	struct krn_set *set = NULL;
 	char error[ERROR_SIZE] = "";
 
 	krn_sockets_adopt();
@@ -249,8 +250,11 @@ krn_run(const struct krn_run_args *args)
 		krn_manifest_free(manifest);
 		return cannot_start(error);
 	}
-	if (krn_node_new(manifest, args->state_dir, args->plugin_path, &run.node, error,
-			sizeof(error)) < 0)
+	if (krn_set_new(manifest, args->plugin_path, &set, error, sizeof(error)) < 0) {
+		krn_manifest_free(manifest);
+		return cannot_start(error);
+	}
+	if (krn_node_new(manifest, set, args->state_dir, &run.node, error, sizeof(error)) < 0)
 		return cannot_start(error);
 	if (serve(&run, error, sizeof(error)) < 0)
 		return cannot_start(error);

@@ -10,6 +10,7 @@
 
 #include "kernel/base.h"
 #include "kernel/pool.h"
+#include "kernel/testkit.h"
 #include "kernel/txn.h"
 
 #define DEADLINE_NS (UINT64_C(10) * 1000000000u)
@@ -103,40 +104,31 @@ backend(struct krn_node *node, struct gh_txn *txn)
 
 /* ---- Life -------------------------------------------------------------------------------------- */
 
-static void
-copy_error(char *error, size_t error_size, const char *text)
-{
-	snprintf(error, error_size, "%s", text);
-}
-
 struct gh_test *
-gh_test_new(const char *manifest_text, const char *plugin_path, char *error, size_t error_size)
+krn_test_new(struct krn_manifest *manifest, struct krn_set *set, char *error, size_t error_size)
 {
-	struct krn_manifest *manifest = NULL;
 	struct gh_test *t = calloc(1, sizeof(*t));
-	char why[1024] = "out of memory";
 
-	if (t == NULL)
-		goto fail;
-	snprintf(t->state_dir, sizeof(t->state_dir), "/tmp/gh-test-XXXXXX");
-	krn_arena_init(&t->arena, NULL, 0, BODY_MAX);
-	if (krn_manifest_parse("test", gh_str_of(manifest_text), &manifest, why, sizeof(why)) < 0)
-		goto fail;
 	manifest->node.workers = 1;
 	manifest->listener_count = 0;
-	if (mkdtemp(t->state_dir) == NULL) {
+	if (t != NULL)
+		snprintf(t->state_dir, sizeof(t->state_dir), "/tmp/gh-test-XXXXXX");
+	if (t == NULL || mkdtemp(t->state_dir) == NULL) {
+		snprintf(error, error_size, "no temporary directory to be had");
+		krn_set_free(set);
 		krn_manifest_free(manifest);
-		copy_error(why, sizeof(why), "no temporary directory to be had");
-		goto fail;
+		free(t);
+		return NULL;
 	}
-	if (krn_node_new(manifest, t->state_dir, plugin_path, &t->node, why, sizeof(why)) < 0)
+	krn_arena_init(&t->arena, NULL, 0, BODY_MAX);
+	if (krn_node_new(manifest, set, t->state_dir, &t->node, error, error_size) < 0)
 		goto fail;
 	t->node->backend = backend;
 	t->node->backend_arg = t;
-	if (krn_node_open(t->node, why, sizeof(why)) < 0)
+	if (krn_node_open(t->node, error, error_size) < 0)
 		goto fail;
 	if (krn_worker_begin(&t->node->workers[0]) < 0) {
-		copy_error(why, sizeof(why), "worker_start failed");
+		snprintf(error, error_size, "worker_start failed");
 		goto fail;
 	}
 	krn_worker_adopt(&t->node->workers[0], t->node->gen);
@@ -144,13 +136,29 @@ gh_test_new(const char *manifest_text, const char *plugin_path, char *error, siz
 	t->port = (struct krn_port){ .worker = &t->node->workers[0], .listen = &t->listen };
 	return t;
 fail:
-	copy_error(error, error_size, why);
-	if (t != NULL) {
-		krn_node_free(t->node);
-		rmdir(t->state_dir);
-	}
+	krn_node_free(t->node);
+	rmdir(t->state_dir);
 	free(t);
 	return NULL;
+}
+
+struct gh_test *
+gh_test_new(const char *manifest_text, const char *plugin_path, char *error, size_t error_size)
+{
+	struct krn_manifest *manifest = NULL;
+	struct krn_set *set = NULL;
+	char why[1024] = "out of memory";
+	struct gh_test *t = NULL;
+
+	if (krn_manifest_parse("test", gh_str_of(manifest_text), &manifest, why, sizeof(why)) == GH_OK) {
+		if (krn_set_new(manifest, plugin_path, &set, why, sizeof(why)) == GH_OK)
+			t = krn_test_new(manifest, set, why, sizeof(why));
+		else
+			krn_manifest_free(manifest);
+	}
+	if (t == NULL)
+		snprintf(error, error_size, "%s", why);
+	return t;
 }
 
 void
