@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file policies.c
+ * @brief Throttling policies: their REST form, and the document that the throttle plugin reads.
+ *
+ * A document's id is "<level>/<name>", because plans and subscriptions name a policy; its uuid is what
+ * the REST paths carry.  The name of a policy does not change.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/crypto/crypto.h"
+#include "lib/doc/doc_json.h"
+#include "lib/json/json.h"
+#include "plugins/admin/admin.h"
+
+#define REQUESTS_MAX INT64_C(1000000000000)
+#define UNIT_TIME_MAX INT64_C(1000000)
+#define WINDOW_MAX_MS (UINT64_C(10) * 366 * 86400 * 1000)
+
+/* ---- Schema -------------------------------------------------------------------------------------- */
+
+static bool
+is_name(struct gh_str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c == 0x7f || strchr("/\\\"'<>?#%:&", c) != NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_unit(struct gh_str s)
+{
+	return admin_unit_ms(s) > 0;
+}
+
+#define UNIT_FIELDS \
+	{ "timeUnit", REST_STRING, .is_required = true, .is_valid = is_unit, \
+		.rule = "must be sec, min, hour, day, month or year" }, \
+	{ "unitTime", REST_INTEGER, .is_required = true, .min = 1, .max = UNIT_TIME_MAX }
+
+static const struct rest_field request_count[] = {
+	UNIT_FIELDS,
+	{ "requestCount", REST_INTEGER, .is_required = true, .min = 1, .max = REQUESTS_MAX },
+	{ .type = REST_END },
+};
+static const struct rest_field event_count[] = {
+	UNIT_FIELDS,
+	{ "eventCount", REST_INTEGER, .is_required = true, .min = 1, .max = REQUESTS_MAX },
+	{ .type = REST_END },
+};
+static const char *const limit_types[] = { "REQUESTCOUNTLIMIT", "EVENTCOUNTLIMIT", NULL };
+static const struct rest_field limit_fields[] = {
+	{ "type", REST_STRING, .is_required = true, .words = limit_types },
+	{ "requestCount", REST_OBJECT, .fields = request_count },
+	{ "eventCount", REST_OBJECT, .fields = event_count },
+	{ .type = REST_END },
+};
+static const char *const plans[] = { "FREE", "COMMERCIAL", NULL };
+static const struct rest_field subscription_fields[] = {
+	{ "policyName", REST_STRING, .is_required = true, .min = 1, .max = 60, .is_valid = is_name,
+		.rule = "must not contain spaces or any of / \\ \" ' < > ? # % : &" },
+	{ "displayName", REST_STRING, .max = 512 },
+	{ "description", REST_STRING, .max = 1024 },
+	{ "defaultLimit", REST_OBJECT, .is_required = true, .fields = limit_fields },
+	{ "rateLimitCount", REST_INTEGER, .min = 0, .max = REQUESTS_MAX, .dflt = "0" },
+	{ "stopOnQuotaReach", REST_BOOLEAN, .dflt = "false" },
+	{ "billingPlan", REST_STRING, .words = plans, .dflt = "\"FREE\"" },
+	{ "customAttributes", REST_ARRAY, .item = REST_OBJECT, .dflt = "[]" },
+	{ "graphQLMaxComplexity", REST_INTEGER, .min = 0, .max = REQUESTS_MAX, .dflt = "0" },
+	{ "graphQLMaxDepth", REST_INTEGER, .min = 0, .max = REQUESTS_MAX, .dflt = "0" },
+	{ "subscriberCount", REST_INTEGER, .min = 0, .max = REQUESTS_MAX, .dflt = "0" },
+	{ .type = REST_END },
+};
+
+/* ---- REST form to document ----------------------------------------------------------------------- */
+
+uint64_t
+admin_unit_ms(struct gh_str unit)
+{
+	static const struct { const char *name; uint64_t ms; } units[] = {
+		{ "sec", 1000 }, { "second", 1000 }, { "seconds", 1000 },
+		{ "min", 60000 }, { "minute", 60000 }, { "minutes", 60000 },
+		{ "hour", 3600000 }, { "hours", 3600000 },
+		{ "day", 86400000 }, { "days", 86400000 },
+		{ "week", UINT64_C(604800000) }, { "weeks", UINT64_C(604800000) },
+		{ "month", UINT64_C(2592000000) }, { "months", UINT64_C(2592000000) }, /* 30 days */
+		{ "year", UINT64_C(31536000000) }, { "years", UINT64_C(31536000000) },
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (gh_str_eq_nocase(unit, gh_str_of(units[i].name)))
+			return units[i].ms;
+	return 0;
+}
+
+/* Requests and window of a limit; a limit without a count is unlimited (both 0). */
+static int
+limit_of(const json_t *dto, int64_t *ret_requests, uint64_t *ret_window_ms)
+{
+	const json_t *limit = js_object(dto, "defaultLimit");
+	const json_t *count = js_object(limit, "requestCount");
+	const char *name = "requestCount";
+
+	if (count == NULL) {
+		name = "eventCount";
+		count = js_object(limit, name);
+	}
+	*ret_requests = 0;
+	*ret_window_ms = 0;
+	if (count == NULL)
+		return GH_OK;
+	uint64_t unit_ms = admin_unit_ms(js_str(count, "timeUnit"));
+	int64_t requests = js_int(count, name, 0), times = js_int(count, "unitTime", 0);
+
+	if (unit_ms == 0 || requests < 1 || times < 1 || (uint64_t)times > WINDOW_MAX_MS / unit_ms)
+		return GH_EINVAL;
+	*ret_requests = requests;
+	*ret_window_ms = unit_ms * (uint64_t)times;
+	return GH_OK;
+}
+
+int
+admin_policy_doc(const char *level, struct gh_str name, const char *uuid, json_t *dto,
+	struct gh_str *ret_body)
+{
+	struct doc_writer w;
+	int64_t requests;
+	uint64_t window_ms;
+	int r = limit_of(dto, &requests, &window_ms);
+
+	if (r < 0)
+		return r;
+	if (js_set_str(dto, "policyId", gh_str_of(uuid)) < 0 ||
+		js_set(dto, "isDeployed", json_true()) < 0)
+		return GH_ENOMEM;
+	doc_writer_init(&w);
+	doc_put_str(&w, "uuid", gh_str_of(uuid));
+	doc_put_str(&w, "level", gh_str_of(level));
+	doc_put_str(&w, "name", name);
+	doc_put_int(&w, "requests", requests);
+	doc_put_int(&w, "window_ms", (int64_t)window_ms);
+	doc_put_bool(&w, "stop_on_quota_reach", js_bool(dto, "stopOnQuotaReach", true));
+	doc_put_json(&w, "dto", dto);
+	return doc_finish(&w, ret_body);
+}
+
+/* ---- Operations ---------------------------------------------------------------------------------- */
+
+static json_t *
+policy_row(struct rest_context *ctx, const struct gh_doc *doc)
+{
+	json_t *dto = NULL;
+
+	(void)ctx;
+	return doc_map_to_json(doc_map(doc->body, "dto"), &dto) == GH_OK ? dto : NULL;
+}
+
+/* The limit's member must be the one that its type names. */
+static int
+check_limit(struct rest_context *ctx, const json_t *dto)
+{
+	const json_t *limit = js_object(dto, "defaultLimit");
+	bool is_events = gh_str_eq(js_str(limit, "type"), GH_STR("EVENTCOUNTLIMIT"));
+	const char *needed = is_events ? "eventCount" : "requestCount";
+
+	if (js_object(limit, needed) == NULL)
+		return rest_fail(ctx, 400, "defaultLimit.%s: is required for this type of limit", needed);
+	if (js_object(limit, is_events ? "requestCount" : "eventCount") != NULL)
+		return rest_fail(ctx, 400, "defaultLimit: has a count that its type does not name");
+	return GH_OK;
+}
+
+static int
+read_policy(struct rest_context *ctx, json_t **ret_dto)
+{
+	int r = rest_body(ctx, subscription_fields, ret_dto);
+
+	if (r == GH_OK)
+		r = check_limit(ctx, *ret_dto);
+	return r;
+}
+
+/* Put the policy and answer with its REST form. */
+static int
+write_policy(struct rest_context *ctx, const char *level, const char *uuid, json_t *dto, uint64_t expect_rev,
+	bool is_new)
+{
+	struct gh_str name = js_str(dto, "policyName");
+	struct gh_str id = gh_call_printf(ctx->call, "%s/%.*s", level, GH_STR_ARG(name));
+	struct gh_str body;
+	uint64_t rev;
+
+	if (id.p == NULL)
+		return GH_ENOMEM;
+	if (!js_has(dto, "displayName") && js_set_str(dto, "displayName", name) < 0)
+		return GH_ENOMEM;
+	int r = admin_policy_doc(level, name, uuid, dto, &body);
+
+	if (r == GH_EINVAL)
+		return rest_fail(ctx, 400, "defaultLimit: the window is longer than ten years");
+	if (r == GH_OK)
+		r = rest_put(ctx, "policy", id, body, expect_rev);
+	if (r == GH_OK)
+		r = rest_commit(ctx, &rev);
+	if (r < 0)
+		return r;
+	rest_etag(ctx, rev);
+	return is_new ? rest_reply_created(ctx, json_incref(dto), "/throttling/policies/%s/%s", level, uuid)
+		      : rest_reply(ctx, 200, json_incref(dto));
+}
+
+/* The policy of a level by the uuid in the path. */
+static int
+find_policy(struct rest_context *ctx, const char *level, const struct gh_doc **ret_doc)
+{
+	struct gh_str uuid = rest_param(ctx, "policyId");
+	const struct gh_docs_found *found;
+	int r = rest_find_equal(ctx, "policy", "uuid", &uuid, 1, &found);
+
+	if (r < 0)
+		return r;
+	if (found->n == 0 || !gh_str_eq(doc_str(found->docs[0].body, "level"), gh_str_of(level)))
+		return rest_fail(ctx, 404, "there is no %s policy with the id %.*s", level,
+			GH_STR_ARG(uuid));
+	*ret_doc = &found->docs[0];
+	return GH_OK;
+}
+
+int
+policies_list_subscription(struct rest_context *ctx)
+{
+	struct gh_str level = GH_STR("subscription");
+	struct rest_page page;
+	int r = rest_page(ctx, &page);
+
+	if (r < 0)
+		return r;
+	if (rest_query(ctx, "limit").p == NULL)
+		page.limit = REST_LIMIT_MAX; /* the reference's list of policies has no pages */
+	struct gh_find find = { .kind = GH_STR("policy"), .index = "level_name", .equal = &level,
+		.equal_count = 1, .limit = page.limit, .offset = page.offset };
+	const struct gh_docs_found *found;
+
+	r = rest_find(ctx, &find, &found);
+	return r < 0 ? r : rest_reply_docs(ctx, &page, found, policy_row);
+}
+
+int
+policies_create_subscription(struct rest_context *ctx)
+{
+	char uuid[CRYPTO_UUID_LEN + 1];
+	const struct gh_doc *doc;
+	json_t *dto;
+	int r = read_policy(ctx, &dto);
+
+	if (r < 0)
+		return r;
+	struct gh_str name = js_str(dto, "policyName");
+
+	r = rest_lookup(ctx, "policy",
+		gh_call_printf(ctx->call, "subscription/%.*s", GH_STR_ARG(name)), &doc);
+	if (r == GH_OK)
+		return rest_fail(ctx, 409, "there is a subscription policy named %.*s already",
+			GH_STR_ARG(name));
+	if (r != GH_ENOENT)
+		return r;
+	r = crypto_uuid(uuid);
+	return r < 0 ? r : write_policy(ctx, "subscription", uuid, dto, GH_REV_NONE, true);
+}
+
+int
+policies_get_subscription(struct rest_context *ctx)
+{
+	const struct gh_doc *doc;
+	int r = find_policy(ctx, "subscription", &doc);
+
+	if (r < 0)
+		return r;
+	rest_etag(ctx, doc->rev);
+	return rest_reply(ctx, 200, policy_row(ctx, doc));
+}
+
+int
+policies_update_subscription(struct rest_context *ctx)
+{
+	char uuid[CRYPTO_UUID_LEN + 1];
+	const struct gh_doc *doc;
+	json_t *dto;
+	int r = find_policy(ctx, "subscription", &doc);
+
+	if (r == GH_OK)
+		r = rest_if_match(ctx, doc->rev);
+	if (r == GH_OK)
+		r = read_policy(ctx, &dto);
+	if (r < 0)
+		return r;
+	if (!gh_str_eq(js_str(dto, "policyName"), doc_str(doc->body, "name")))
+		return rest_fail(ctx, 400, "policyName: the name of a policy does not change");
+	snprintf(uuid, sizeof(uuid), "%.*s", GH_STR_ARG(doc_str(doc->body, "uuid")));
+	return write_policy(ctx, "subscription", uuid, dto, doc->rev, false);
+}
+
+/* Is a plan still offered by an API or used by a subscription? */
+static int
+check_unused(struct rest_context *ctx, struct gh_str name)
+{
+	struct gh_find find = { .kind = GH_STR("subscription"), .limit = GH_FIND_MAX };
+
+	for (;;) {
+		const struct gh_docs_found *found;
+		int r = rest_find(ctx, &find, &found);
+
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < found->n; i++)
+			if (gh_str_eq(doc_str(found->docs[i].body, "tier"), name))
+				return rest_fail(ctx, 409, "the policy %.*s is used by a subscription",
+					GH_STR_ARG(name));
+		if (found->next.n == 0)
+			return GH_OK;
+		find.cursor = found->next;
+	}
+}
+
+int
+policies_delete_subscription(struct rest_context *ctx)
+{
+	const struct gh_doc *doc;
+	int r = find_policy(ctx, "subscription", &doc);
+
+	if (r == GH_OK)
+		r = rest_if_match(ctx, doc->rev);
+	if (r == GH_OK)
+		r = check_unused(ctx, doc_str(doc->body, "name"));
+	if (r == GH_OK)
+		r = rest_delete(ctx, "policy", doc->id, doc->rev);
+	if (r == GH_OK)
+		r = rest_commit(ctx, NULL);
+	return r < 0 ? r : rest_reply_empty(ctx, 200);
+}
