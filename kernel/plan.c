@@ -154,7 +154,7 @@ attach_config(struct gh_plan *plan, struct gh_inst *inst, const struct gh_attach
 			krn_options_done(config);
 		}
 	}
-	yaml_free(doc);
+	yaml_doc_free(doc);
 	if (r == GH_OK)
 		plan->config_insts[plan->config_count++] = inst;
 	return r;

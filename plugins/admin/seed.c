@@ -47,8 +47,7 @@ static const struct seed seeds[] = {
 };
 #define SEED_COUNT (sizeof(seeds) / sizeof(seeds[0]))
 
-/* The REST form.  An unlimited policy shows the largest count of a minute, as clients expect a limit,
- * but its document has none. */
+/* The REST form; the limit of an unlimited policy has a type and no count. */
 static json_t *
 seed_dto(const struct seed *s)
 {
