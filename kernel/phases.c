@@ -145,7 +145,7 @@ no_upstream(struct gh_txn *txn)
 	struct krn_node *node = txn->worker->node;
 
 	txn->step = NULL;
-	if (node->backend != NULL)
+	if (node->backend != NULL && txn->chain == GH_CHAIN_GATEWAY)
 		node->backend(node, txn);
 	if (txn->resp.mode == KRN_RESPONSE_NONE)
 		krn_txn_reply_error(txn, 404, "Not Found", "The requested resource is not available.");

@@ -288,8 +288,10 @@ gh_txn_is_dry_run(const struct gh_txn *txn)
 void
 gh_txn_set_plan(struct gh_txn *txn, const struct gh_plan *plan)
 {
-	if (!is_dry(txn) && txn->phase == GH_ROUTE)
-		txn->op_plan = plan;
+	if (is_dry(txn) || txn->phase != GH_ROUTE)
+		return;
+	txn->op_plan = plan;
+	txn->op_at = SIZE_MAX; /* from the next phase on */
 }
 
 uint64_t
