@@ -30,10 +30,13 @@ run_port(struct gh_port *port)
 {
 	for (int round = 0; port->need_run && round < ROUNDS_MAX; round++) {
 		unsigned long long wait_ms;
+		bool was_full = port->link_count >= port->listener->max_connections;
 
 		port->need_run = false;
 		MHD_run(port->daemon);
-		if (MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
+		/* A full daemon has stopped listening, and starts again in the next run only. */
+		if ((was_full && port->link_count < port->listener->max_connections) ||
+			(MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES && wait_ms == 0))
 			port->need_run = true;
 	}
 }
@@ -99,8 +102,10 @@ on_tick(uv_timer_t *tick)
 	unsigned links = 0;
 
 	http_watch_tick(w);
-	for (struct gh_port *port = w->ports; port != NULL; port = port->next)
+	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		links += port->link_count;
+		port->need_run = true; /* it may have stopped listening when descriptors ran out */
+	}
 	if (links == 0)
 		uv_timer_stop(tick);
 }
@@ -202,6 +207,17 @@ pool_bytes(const struct gh_listener *listener)
 	return wanted > POOL_BYTES ? (size_t)wanted : POOL_BYTES;
 }
 
+/* How strictly requests are parsed.  The library that runs may be newer than the headers, and before
+ * 0.9.77 the scale was half inverted: -1 refused blanks in field names, 1 did not. */
+static int
+discipline(void)
+{
+	const char *version = MHD_get_version();
+	bool is_old = strncmp(version, "0.9.", 4) == 0 && strtoul(version + 4, NULL, 10) < 77;
+
+	return is_old ? -1 : 1;
+}
+
 static struct MHD_Daemon *
 start_daemon(struct gh_port *port, int fd)
 {
@@ -225,9 +241,9 @@ start_daemon(struct gh_port *port, int fd)
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, process,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 #if MHD_VERSION >= 0x00097701
-		MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+		MHD_OPTION_CLIENT_DISCIPLINE_LVL, discipline(),
 #else
-		MHD_OPTION_STRICT_FOR_CLIENT, -1, /* half inverted there: this refuses blanks in names */
+		MHD_OPTION_STRICT_FOR_CLIENT, discipline(),
 #endif
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->max_connections,
