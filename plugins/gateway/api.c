@@ -57,7 +57,9 @@ copy_strings(struct gw_api *api, const struct gh_doc *doc)
 	for (size_t i = 0; i < COUNT(strings); i++) {
 		struct gh_str *at = (struct gh_str *)(void *)((char *)api + strings[i].offset);
 
-		if ((r = gw_arena_str(&api->entry.arena, doc_str(doc->body, strings[i].field), at)) < 0)
+		struct gh_str value = doc_str(doc->body, strings[i].field);
+
+		if ((r = gw_arena_str(&api->entry.arena, value, at)) < 0)
 			return r;
 	}
 	if (api->authorization_header.n == 0)
@@ -125,7 +127,8 @@ expand_context(const struct gw_api *api, struct gh_str version, char *buf, size_
 	bool has_mark = false, fits = true;
 	size_t n = 0;
 
-	if (!gh_str_eq(api->entry.tenant, GH_STR(MODEL_TENANT_DEFAULT)) && !starts_with(context, GH_STR("/t/")))
+	if (!gh_str_eq(api->entry.tenant, GH_STR(MODEL_TENANT_DEFAULT)) &&
+		!starts_with(context, GH_STR("/t/")))
 		fits = append(buf, &n, GH_STR("/t/")) && append(buf, &n, api->entry.tenant);
 	for (size_t i = 0; i < context.n && fits; ) {
 		struct gh_str rest = { context.p + i, context.n - i };
@@ -170,6 +173,7 @@ add_route(struct gw_api *api, struct gh_str version)
 static int
 read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_operation)
 {
+	struct gw_arena *arena = &api->entry.arena;
 	struct gw_operation operation = { .auth_type = GW_AUTH_ANY };
 	struct gh_str auth_type = doc_str(map, "auth_type");
 	int r;
@@ -177,12 +181,11 @@ read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_o
 	for (size_t i = 0; i < COUNT(auth_types); i++)
 		if (gh_str_eq(auth_type, gh_str_of(auth_types[i].word)))
 			operation.auth_type = auth_types[i].type;
-	if ((r = gw_arena_str(&api->entry.arena, doc_str(map, "verb"), &operation.method)) < 0 ||
-		(r = gw_arena_str(&api->entry.arena, doc_str(map, "target"), &operation.template)) < 0 ||
-		(r = gw_arena_str(&api->entry.arena, doc_str(map, "tier"), &operation.tier)) < 0)
-		return r;
-	r = copy_words(&api->entry.arena, doc_array(map, "scopes"), &operation.scopes, &operation.scope_count);
-	if (r < 0)
+	if ((r = gw_arena_str(arena, doc_str(map, "verb"), &operation.method)) < 0 ||
+		(r = gw_arena_str(arena, doc_str(map, "target"), &operation.template)) < 0 ||
+		(r = gw_arena_str(arena, doc_str(map, "tier"), &operation.tier)) < 0 ||
+		(r = copy_words(arena, doc_array(map, "scopes"), &operation.scopes,
+			&operation.scope_count)) < 0)
 		return r;
 	*ret_operation = operation;
 	return 0;
@@ -325,7 +328,8 @@ fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
 		return GH_EINVAL;
 	}
 	if ((r = add_route(api, api->version)) < 0 ||
-		(doc_bool(doc->body, "is_default", false) && (r = add_route(api, GH_STR_NONE)) < 0)) {
+		(doc_bool(doc->body, "is_default", false) &&
+			(r = add_route(api, GH_STR_NONE)) < 0)) {
 		*ret_why = "its context and version make no canonical path";
 		return r;
 	}

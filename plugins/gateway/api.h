@@ -21,7 +21,7 @@ enum gw_state { GW_CREATED, GW_PROTOTYPED, GW_PUBLISHED, GW_BLOCKED, GW_DEPRECAT
 /** A backend. */
 struct gw_endpoint {
 	struct upstream_endpoint where;
-	struct gh_str path;  /**< In front of the resource path; no slash at its end, "" for the root. */
+	struct gh_str path;  /**< In front of the resource path, without a slash at its end. */
 	struct gh_str query; /**< In front of the caller's; n = 0: none. */
 };
 
@@ -32,7 +32,7 @@ struct gw_endpoints {
 
 struct gw_api {
 	struct gw_entry entry;    /**< Key: tenant, id of the document. */
-	unsigned rank;            /**< Place of its environment in the option; the lowest one wins. */
+	unsigned rank;            /**< Place of its environment in the option; the first wins. */
 	enum gw_state state;
 	bool pass_credentials;
 	bool on_http, on_https;
@@ -50,6 +50,7 @@ struct gw_api {
 /** Make one.  @param doc  of the kind `deployment`; BORROW.
  *  @param[out] ret_why  on GH_EINVAL: STATIC, one sentence.
  *  @return 0, GH_EINVAL (the document says nothing that could be served), GH_ENOMEM. */
-int gw_api_new(const struct gh_doc *doc, unsigned rank, struct gw_api **ret_api, const char **ret_why);
+int gw_api_new(const struct gh_doc *doc, unsigned rank, struct gw_api **ret_api,
+	const char **ret_why);
 
 #endif

@@ -3,8 +3,8 @@
  * @file apply.c
  * @brief From changes of the feed to changes of a snapshot: a table of kinds and what each becomes.
  *
- * Documents that make no sense are left out, and what stood in their place goes with them: a gateway
- * denies when in doubt.
+ * Documents that make no sense are left out, and what stood in their place goes with them: a
+ * gateway denies when in doubt.
  */
 #include "plugins/gateway/snapshot.h"
 
@@ -124,7 +124,8 @@ make_consumer(struct change *change, struct gw_entry **ret_entry)
 		return GH_ENOMEM;
 	}
 	c->is_sandbox = gh_str_eq(c->key_type, GH_STR("SANDBOX"));
-	if (c->application_id.n == 0 || (!c->is_sandbox && !gh_str_eq(c->key_type, GH_STR("PRODUCTION")))) {
+	if (c->application_id.n == 0 ||
+		(!c->is_sandbox && !gh_str_eq(c->key_type, GH_STR("PRODUCTION")))) {
 		change->why = "it names no application, or a key type that is not known";
 		entry_free(&c->entry.object);
 		return GH_EINVAL;
@@ -188,8 +189,8 @@ link_subscription(struct gw_snapshot *snapshot, struct gw_entry *old, struct gw_
 			r = gw_map_remove(&snapshot->subscribed, pair);
 	}
 	if (r == 0 && new != NULL)
-		r = gw_map_put(&snapshot->subscribed, &((struct gw_subscription *)(void *)new)->pair,
-			&new->object);
+		r = gw_map_put(&snapshot->subscribed,
+			&((struct gw_subscription *)(void *)new)->pair, &new->object);
 	return r;
 }
 
@@ -246,7 +247,8 @@ static const struct kind kinds[] = {
 	{ "subscription", offsetof(struct gw_snapshot, subscriptions), false, false,
 		make_subscription, link_subscription },
 	{ "issuer_key", offsetof(struct gw_snapshot, keys), true, true, make_issuer_key, NULL },
-	{ "revocation", offsetof(struct gw_snapshot, revocations), true, true, make_revocation, NULL },
+	{ "revocation", offsetof(struct gw_snapshot, revocations), true, true, make_revocation,
+		NULL },
 };
 
 static struct gw_map **
@@ -289,7 +291,8 @@ replace(const struct kind *kind, struct gw_snapshot *snapshot, struct gw_entry *
 
 int
 gw_snapshot_apply(struct gw_snapshot *snapshot, const struct gw_snapshot *previous,
-	const struct gw_scope *scope, bool is_deleted, const struct gh_doc *doc, const char **ret_why)
+	const struct gw_scope *scope, bool is_deleted, const struct gh_doc *doc,
+	const char **ret_why)
 {
 	struct change change = { snapshot, scope, doc, NULL };
 	const struct kind *kind = kinds;

@@ -3,9 +3,9 @@
  * @file authenticate.c
  * @brief AUTHENTICATE: who calls?
  *
- * A known token costs one SHA-256 and one look-up.  Others are verified at once as long as signatures
- * take less than their share of this worker's second, then on the pool, and when that is full they are
- * answered 503: a flood of forged tokens cannot keep a worker from its other callers.
+ * A known token costs one SHA-256 and one look-up.  Others are verified at once as long as
+ * signatures take less than their share of this worker's second, then on the pool, and when that is
+ * full they are answered 503: a flood of forged tokens cannot keep a worker from its other callers.
  */
 #include <gatehouse/offload.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ accept_claims(struct gh_txn *txn, struct gw_call *call, struct gw_claims *claims
 {
 	bool has_test_key = gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Internal-Key")).p != NULL;
 
-	/* Either kind of token counts only in its own field, and a test key only for its own API. */
+	/* Each kind of token counts only in its own field, a test key only for its own API. */
 	if (claims->is_test_key != has_test_key ||
 		(has_test_key && !gh_str_eq(claims->api_id, call->api->id)))
 		return gw_refuse(txn, GW_ERR_INVALID_CREDENTIALS);
@@ -71,8 +71,8 @@ run_verification(struct gh_job *job)
 {
 	struct verification *v = (struct verification *)(void *)job;
 
-	v->error = gw_token_verify(v->root, (struct gh_str){ v->token, v->token_n }, v->now_s, v->skew_s,
-		&v->claims);
+	v->error = gw_token_verify(v->root, (struct gh_str){ v->token, v->token_n }, v->now_s,
+		v->skew_s, &v->claims);
 }
 
 static void
@@ -148,8 +148,8 @@ is_share_spent(struct gw_worker *worker, uint64_t share_percent, uint64_t now_ns
 }
 
 static enum gh_verdict
-verify(const struct gw_config *config, struct gh_txn *txn, struct gw_call *call, struct gh_str token,
-	const uint8_t *digest)
+verify(const struct gw_config *config, struct gh_txn *txn, struct gw_call *call,
+	struct gh_str token, const uint8_t *digest)
 {
 	struct gw_worker *worker = gh_txn_worker_data(txn);
 	uint64_t start_ns = gh_mono_ns(), skew_s = config->clock_skew.v / 1000;
@@ -170,7 +170,8 @@ verify(const struct gw_config *config, struct gh_txn *txn, struct gw_call *call,
 
 /* Is what was found true once still so?  @return GW_OK, or why not. */
 static enum gw_error
-check_again(const struct gw_config *config, const struct gw_snapshot *root, struct gw_claims *claims)
+check_again(const struct gw_config *config, const struct gw_snapshot *root,
+	struct gw_claims *claims)
 {
 	if (claims->expires_at_s + config->clock_skew.v / 1000 <= now_s())
 		return GW_ERR_EXPIRED_CREDENTIALS;
@@ -250,7 +251,9 @@ gw_on_authenticate(const void *config, struct gh_txn *txn)
 		return check_token(config, txn, call, token);
 	if (call->operation->auth_type == GW_AUTH_NONE && call->api->state != GW_CREATED)
 		return GH_NEXT;
-	if (!read_bearer(gh_txn_field(txn, GH_SIDE_REQUEST, call->api->authorization_header), &token))
+	struct gh_str value = gh_txn_field(txn, GH_SIDE_REQUEST, call->api->authorization_header);
+
+	if (!read_bearer(value, &token))
 		return gw_refuse(txn, GW_ERR_MISSING_CREDENTIALS);
 	return check_token(config, txn, call, token);
 }

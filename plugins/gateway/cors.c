@@ -3,8 +3,8 @@
  * @file cors.c
  * @brief Cross-origin calls from browsers: preflight requests and the fields of answers.
  *
- * Credentials in the sense of the Fetch standard (cookies, client certificates) are never allowed, so
- * that "*" is safe: a page can send only what it has got itself, such as a token.
+ * Credentials in the sense of the Fetch standard (cookies, client certificates) are never allowed,
+ * so that "*" is safe: a page can send only what it has got itself, such as a token.
  */
 #include "plugins/gateway/gateway.h"
 
@@ -49,9 +49,11 @@ set_origin(const struct gw_config *config, struct gh_txn *txn)
 bool
 gw_cors_is_preflight(const struct gw_config *config, struct gh_txn *txn)
 {
+	static const struct gh_str method = { "Access-Control-Request-Method", 29 };
+
 	return config->cors && gh_str_eq(gh_txn_attr(txn, GH_ATTR_METHOD), GH_STR("OPTIONS")) &&
 		gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Origin")).p != NULL &&
-		gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Access-Control-Request-Method")).p != NULL;
+		gh_txn_field(txn, GH_SIDE_REQUEST, method).p != NULL;
 }
 
 enum gh_verdict

@@ -61,8 +61,8 @@ fail(struct gh_txn *txn, int error_code, unsigned status)
 	struct gh_str why = upstream_why(txn);
 
 	(void)status; /* the table's */
-	gh_log(txn, LOG_WARNING, "backend %.*s: %.*s", GH_STR_ARG(gh_txn_attr(txn, GH_ATTR_UPSTREAM)),
-		GH_STR_ARG(why));
+	gh_log(txn, LOG_WARNING, "backend %.*s: %.*s",
+		GH_STR_ARG(gh_txn_attr(txn, GH_ATTR_UPSTREAM)), GH_STR_ARG(why));
 	return gw_refuse(txn, gw_error_of_upstream(error_code));
 }
 

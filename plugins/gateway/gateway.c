@@ -13,39 +13,44 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "lib/hash/hash.h"
+
 #define HOUR_MS 3600000
 
 static const struct gh_opt opts[] = {
-	GH_OPT(struct gw_config, environments, .dflt = "Default", .min = 1, .max = 64, .fixed = true,
-		.help = "Gateway environments whose deployments are served; of one path the first wins."),
-	GH_OPT(struct gw_config, token_cache, .dflt = "4096", .min = 64, .max = 1048576, .fixed = true,
+	GH_OPT(struct gw_config, environments, .fixed = true, .dflt = "Default", .min = 1, .max = 64,
+		.help = "Environments whose deployments are served; for one path the first wins."),
+	GH_OPT(struct gw_config, token_cache, .fixed = true, .dflt = "4096", .min = 64, .max = 1 << 20,
 		.help = "Verified tokens that each worker remembers."),
 	GH_OPT(struct gw_config, clock_skew, .dflt = "5s", .max = 300000,
 		.help = "How far the clocks of key manager and gateway may differ."),
 	GH_OPT(struct gw_config, verify_share, .dflt = "20", .min = 1, .max = 100,
-		.help = "Percent of a worker's time that token signatures may take before the pool helps."),
+		.help = "Percent of a worker's time for token signatures before the pool helps."),
 	GH_OPT(struct gw_config, cors, .dflt = "true",
 		.help = "Answer cross-origin calls of browsers, preflight requests too."),
 	GH_OPT(struct gw_config, cors_origins, .dflt = "*", .max = 64,
 		.help = "Origins that may call; * is any."),
 	GH_OPT(struct gw_config, cors_headers, .max = 64,
-		.dflt = "authorization,Access-Control-Allow-Origin,Content-Type,SOAPAction,apikey,Internal-Key",
+		.dflt = "authorization,Access-Control-Allow-Origin,Content-Type,SOAPAction,apikey,"
+			"Internal-Key",
 		.help = "Request fields that a page may set."),
-	GH_OPT(struct gw_config, connect_timeout, .dflt = "5s", .min = 1, .max = HOUR_MS, .fixed = true,
-		.help = "Longest wait for a connection to a backend, name look-up and TLS included."),
-	GH_OPT(struct gw_config, response_timeout, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+	GH_OPT(struct gw_config, connect_timeout, .fixed = true, .dflt = "5s", .min = 1, .max = HOUR_MS,
+		.help = "Longest wait for a connection, name look-up and TLS included."),
+	GH_OPT(struct gw_config, response_timeout, .fixed = true, .dflt = "60s", .min = 1,
+		.max = HOUR_MS,
 		.help = "Longest wait for the head of a backend's response."),
-	GH_OPT(struct gw_config, idle_timeout, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+	GH_OPT(struct gw_config, idle_timeout, .fixed = true, .dflt = "60s", .min = 1, .max = HOUR_MS,
 		.help = "Longest pause between two pieces of a body."),
-	GH_OPT(struct gw_config, keep_alive, .dflt = "60s", .min = 1, .max = HOUR_MS, .fixed = true,
+	GH_OPT(struct gw_config, keep_alive, .fixed = true, .dflt = "60s", .min = 1, .max = HOUR_MS,
 		.help = "How long an unused connection to a backend is kept."),
-	GH_OPT(struct gw_config, max_idle_connections, .dflt = "512", .min = 1, .max = 65536, .fixed = true,
+	GH_OPT(struct gw_config, max_idle_connections, .fixed = true, .dflt = "512", .min = 1,
+		.max = 65536,
 		.help = "Unused connections that a worker keeps per backend."),
-	GH_OPT(struct gw_config, max_connections, .dflt = "0", .max = 1048576, .fixed = true,
+	GH_OPT(struct gw_config, max_connections, .fixed = true, .dflt = "0", .max = 1 << 20,
 		.help = "Connections of a worker to one backend; 0: no limit."),
-	GH_OPT(struct gw_config, backend_ca_file, .dflt = "", .max = 4096, .fixed = true,
-		.help = "PEM file with the authorities that backends are verified against; empty: the system's."),
-	GH_OPT(struct gw_config, insecure_backends, .dflt = "false", .fixed = true,
+	GH_OPT(struct gw_config, backend_ca_file, .fixed = true, .dflt = "", .max = 4096,
+		.help = "PEM file with whom backends are verified against; empty: the system's."),
+	GH_OPT(struct gw_config, insecure_backends, .fixed = true, .dflt = "false",
 		.help = "Do not verify certificates of backends.  For tests only."),
 	{ .type = GH_OPT_END },
 };
@@ -101,12 +106,12 @@ static void
 make_metrics(struct gw_process *process, struct gh_inst *inst)
 {
 	gw_error_metrics(inst, process->refused);
-	process->cache_hits = gh_metric_new(inst, GH_COUNTER, "gatehouse_gateway_token_cache_hits_total",
-		"Tokens that the worker knew already.", NULL);
+	process->cache_hits = gh_metric_new(inst, GH_COUNTER,
+		"gatehouse_gateway_token_cache_hits_total", "Tokens that the worker knew.", NULL);
 	process->cache_misses = gh_metric_new(inst, GH_COUNTER,
-		"gatehouse_gateway_token_cache_misses_total", "Tokens that had to be verified.", NULL);
+		"gatehouse_gateway_token_cache_misses_total", "Tokens that were verified.", NULL);
 	process->offloaded = gh_metric_new(inst, GH_COUNTER,
-		"gatehouse_gateway_token_offloaded_total", "Verifications that went to the pool.", NULL);
+		"gatehouse_gateway_token_offloaded_total", "Verifications on the pool.", NULL);
 }
 
 static void
@@ -127,8 +132,8 @@ open_gateway(void *data, const void *config, struct gh_inst *inst)
 	int r;
 
 	process->inst = inst;
-	if ((r = copy_options(process, config)) < 0 ||
-		(r = crypto_random(&process->seed, sizeof(process->seed))) < 0)
+	process->seed = hash_seed();
+	if ((r = copy_options(process, config)) < 0)
 		goto out;
 	make_metrics(process, inst);
 	r = upstream_trust_new(&process->upstream, &process->trust, error, sizeof(error));
@@ -161,7 +166,8 @@ start_gateway(void *process, void *data)
 	for (size_t i = 0; i < config->cors_headers.n; i++) {
 		struct gh_str name = config->cors_headers.v[i];
 
-		n += (size_t)snprintf(text + n, size - n, "%s%.*s", i > 0 ? ", " : "", GH_STR_ARG(name));
+		n += (size_t)snprintf(text + n, size - n, "%s%.*s", i > 0 ? ", " : "",
+			GH_STR_ARG(name));
 	}
 	config->cors_headers_text = (struct gh_str){ text, n };
 	return 0;

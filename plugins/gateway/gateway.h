@@ -44,7 +44,7 @@ struct gw_worker {
 	struct gw_token_cache *tokens;
 	struct upstream_pool *pool;
 	uint64_t turn;                       /**< Whose turn it is among endpoints. */
-	uint64_t second_ns, verify_ns;       /**< Start of this second; spent in it on signatures. */
+	uint64_t second_ns, verify_ns;       /**< This second's start; spent on signatures. */
 };
 
 /** What the hooks leave to each other within one transaction: the entry's slot. */
@@ -59,7 +59,8 @@ struct gw_call {
 };
 
 /* The hooks, in phase order. */
-gh_hook gw_on_route, gw_on_authenticate, gw_on_authorize, gw_on_request, gw_on_upstream, gw_on_response;
+gh_hook gw_on_route, gw_on_authenticate, gw_on_authorize, gw_on_request, gw_on_upstream,
+	gw_on_response;
 
 /* CORS (Fetch standard, 3.2). */
 /** Is it a preflight request that the gateway answers? */

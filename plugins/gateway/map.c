@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "lib/hash/hash.h"
 
 #define SLOTS_MIN 4
 
@@ -47,9 +46,9 @@ gw_object_unref(struct gw_object *object)
 static uint64_t
 hash_of(uint64_t seed, struct gw_key key)
 {
-	uint64_t hash = XXH3_64bits_withSeed(key.a.p, key.a.n, seed);
+	uint64_t hash = hash_bytes(seed, key.a);
 
-	return key.b.n == 0 ? hash : XXH3_64bits_withSeed(key.b.p, key.b.n, hash);
+	return key.b.n == 0 ? hash : hash_bytes(hash, key.b);
 }
 
 /* The upper bits choose the shard, the lower ones the slot. */

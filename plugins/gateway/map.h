@@ -4,7 +4,7 @@
  * @brief An immutable hash map in 256 shards, of which a changed copy costs one shard.
  *
  * Threads: whoever holds a root may look up, on any thread.  Everything that counts references or
- * changes something belongs to the one thread that applies the feed; that is why the counts are plain
+ * changes something belongs to the one thread that applies the feed; therefore the counts are plain
  * integers.  A map, a shard or a node of the router with one reference is not published yet and is
  * changed in place; one with more is copied first.
  */
@@ -40,7 +40,7 @@ void gw_map_unref(struct gw_map *map);
 struct gw_object *gw_map_get(const struct gw_map *map, struct gw_key key);
 /** Insert or replace.  @param map  replaced by a copy when it is shared.
  *  @param key  points into @p object, and lives as long.  @param object  one reference is added.
- *  @return 0 or GH_ENOMEM (then nothing has changed, and an object without references is the caller's). */
+ *  @return 0 or GH_ENOMEM: nothing has changed, an object without references is the caller's. */
 int gw_map_put(struct gw_map **map, const struct gw_key *key, struct gw_object *object);
 /** Remove; a key that is not there is no error.  @return 0 or GH_ENOMEM. */
 int gw_map_remove(struct gw_map **map, struct gw_key key);

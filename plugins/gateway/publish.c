@@ -109,12 +109,13 @@ apply(void *arg, const struct gh_feed_batch *batch)
 		const struct gh_feed_change *change = &batch->changes[i];
 		const char *why;
 
-		r = gw_snapshot_apply(p->edit, p->current, &p->scope, change->deleted, &change->doc, &why);
+		r = gw_snapshot_apply(p->edit, p->current, &p->scope, change->deleted, &change->doc,
+			&why);
 		if (r < 0)
 			return r;
 		if (why != NULL)
-			gh_inst_log(p->inst, LOG_WARNING, "%.*s %.*s: %s", GH_STR_ARG(change->doc.kind),
-				GH_STR_ARG(change->doc.id), why);
+			gh_inst_log(p->inst, LOG_WARNING, "%.*s %.*s: %s",
+				GH_STR_ARG(change->doc.kind), GH_STR_ARG(change->doc.id), why);
 	}
 	return 0;
 }
@@ -183,8 +184,8 @@ trouble(void *arg, int err)
 	struct gw_publisher *p = arg;
 
 	if (err != 0)
-		gh_inst_log(p->inst, LOG_ERR, "the feed cannot be followed (%s); serving sequence %llu",
-			gh_strerror(err), (unsigned long long)(p->current != NULL ? p->current->seq : 0));
+		gh_inst_log(p->inst, LOG_ERR, "the feed cannot be followed (%s); serving on",
+			gh_strerror(err));
 	else
 		gh_inst_log(p->inst, LOG_NOTICE, "the feed is followed again");
 }
@@ -232,7 +233,7 @@ gw_publisher_open(struct gw_publisher *p, struct gh_inst *inst, const struct gh_
 		(r = follow_acks_init(&p->acks, gh_worker_count(inst))) < 0 ||
 		(r = follow_init(&p->follow, &feed, &follow_ops, p)) < 0 ||
 		(r = follow_snapshot(&p->follow)) < 0) {
-		gh_inst_log(inst, LOG_ERR, "cannot take a snapshot of the feed: %s", gh_strerror(r));
+		gh_inst_log(inst, LOG_ERR, "cannot take a snapshot: %s", gh_strerror(r));
 		goto out;
 	}
 	p->is_running = true; /* before the thread looks at it */

@@ -3,9 +3,10 @@
  * @file publish.h
  * @brief From the feed to every worker: the applier thread, the views that workers have, rollout/1.
  *
- * A view is one worker's hold on a root.  The applier makes one per worker and root and posts it; the
- * worker takes it at once.  Transactions pin the view under which they began with a plain integer, so
- * that everything they point to stays, and no worker touches a cache line of another on a request.
+ * A view is one worker's hold on a root.  The applier makes one per worker and root and posts it;
+ * the worker takes it at once.  Transactions pin the view under which they began with a plain
+ * integer, so that everything they point to stays, and no worker touches a cache line of another on
+ * a request.
  */
 #ifndef GATEWAY_PUBLISH_H
 #define GATEWAY_PUBLISH_H
@@ -22,7 +23,7 @@ struct gw_publisher;
 struct gw_view {
 	struct gh_mail mail;        /**< First: the view travels as its own mail. */
 	struct gw_snapshot *root;   /**< One reference. */
-	uint64_t pins;              /**< The worker's: transactions, and one while it is the newest. */
+	uint64_t pins;              /**< The worker's: transactions, one while it is newest. */
 	struct gw_publisher *publisher;
 	struct gw_view *previous, *next; /**< publisher->lock */
 };

@@ -16,7 +16,8 @@ struct gw_radix *gw_radix_ref(struct gw_radix *tree);
 /** NULL is allowed. */
 void gw_radix_unref(struct gw_radix *tree);
 /** Set the value of @p key; nodes that are shared are copied.
- *  @param value  one reference is added.  @return 0 or GH_ENOMEM: the tree holds what it held before. */
+ *  @param value  one reference is added.
+ *  @return 0 or GH_ENOMEM: the tree holds what it held before. */
 int gw_radix_put(struct gw_radix **tree, struct gh_str key, struct gw_object *value);
 /** Remove @p key; one that is not there is no error.  @return as gw_radix_put(). */
 int gw_radix_remove(struct gw_radix **tree, struct gh_str key);

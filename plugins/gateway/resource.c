@@ -126,7 +126,8 @@ parse_template(struct gw_arena *arena, const struct gw_operation *operation,
 		path.p = marked;
 		if ((r = uri_path_canonical(path, buf, sizeof(buf), &path, NULL)) < 0)
 			return r;
-		if ((r = gw_arena_str(arena, path, &kept)) < 0 || (r = cut(arena, kept, &template)) < 0)
+		if ((r = gw_arena_str(arena, path, &kept)) < 0 ||
+			(r = cut(arena, kept, &template)) < 0)
 			return r;
 	}
 	*ret_template = template;
@@ -168,7 +169,8 @@ compare_templates(const void *left, const void *right)
 		return a->count < b->count ? -1 : 1;
 	if (a->is_any != b->is_any)
 		return a->is_any ? 1 : -1;
-	return a->operation < b->operation ? -1 : a->operation > b->operation; /* qsort is not stable */
+	/* As given: qsort() is not stable. */
+	return a->operation < b->operation ? -1 : a->operation > b->operation;
 }
 
 /* Take the templates of [*low, high) that have @p depth segments and end as @p is_any says. */
@@ -210,8 +212,8 @@ run_end(const struct template *templates, size_t low, size_t high, size_t depth)
 
 /* Recursion is bounded by GW_TEMPLATE_SEGMENTS. */
 static int
-build(struct gw_arena *arena, struct gw_resource *node, const struct template *templates, size_t low,
-	size_t high, size_t depth)
+build(struct gw_arena *arena, struct gw_resource *node, const struct template *templates,
+	size_t low, size_t high, size_t depth)
 {
 	uint32_t i = 0;
 	int r = collect(arena, templates, &low, high, depth, false, &node->operations,

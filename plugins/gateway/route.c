@@ -90,7 +90,8 @@ other_method(const struct gw_config *config, struct gh_txn *txn, const struct gw
 		verdict = gh_txn_reply(txn, 204, GH_STR_NONE, GH_STR_NONE) < 0 ? GH_FAIL : GH_STOP;
 	else
 		verdict = gw_refuse(txn, GW_ERR_METHOD);
-	if (verdict == GH_STOP && gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("Allow"), allow) < 0)
+	if (verdict == GH_STOP &&
+		gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("Allow"), allow) < 0)
 		return GH_FAIL;
 	return verdict;
 }

@@ -58,7 +58,7 @@ static int
 change(struct gw_radix **router, struct gh_str route, const struct gw_api *without,
 	struct gw_api *with)
 {
-	const struct claims *old = (const struct claims *)(void *)gw_radix_get(*router, route);
+	const struct claims *old = (const void *)gw_radix_get(*router, route);
 
 	if (old == NULL && with == NULL)
 		return 0;
@@ -100,7 +100,7 @@ const struct gw_api *
 gw_router_find(const struct gw_radix *router, struct gh_str path, struct gh_str *ret_resource)
 {
 	size_t n = 0;
-	const struct claims *claims = (const struct claims *)(const void *)gw_radix_longest(router, path, &n);
+	const struct claims *claims = (const void *)gw_radix_longest(router, path, &n);
 
 	if (claims == NULL)
 		return NULL;

@@ -65,9 +65,11 @@ gw_snapshot_unref(struct gw_snapshot *snapshot)
 		return;
 	if (atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	snapshot->next_dead = atomic_load_explicit(&snapshot->graveyard->dead, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&snapshot->graveyard->dead,
-		&snapshot->next_dead, snapshot, memory_order_release, memory_order_relaxed))
+	struct gw_graveyard *graveyard = snapshot->graveyard;
+
+	snapshot->next_dead = atomic_load_explicit(&graveyard->dead, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&graveyard->dead, &snapshot->next_dead,
+		snapshot, memory_order_release, memory_order_relaxed))
 		;
 }
 

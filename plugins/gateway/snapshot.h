@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file snapshot.h
- * @brief Everything a gateway serves, at one sequence of the feed: immutable, shared by all workers.
+ * @brief Everything a gateway serves, at one sequence of the feed: immutable, shared by all.
  *
  * One thread, the applier, makes roots: it forks the newest one, puts and removes documents, and
- * publishes the result (publish.h).  A fork shares everything; a change copies one shard of a map, or
- * the nodes of one route.  Roots are counted atomically and may be let go on ANY thread; what is below
- * them is counted plainly, so a root that nobody holds waits in the graveyard until the applier buries
- * it.
+ * publishes the result (publish.h).  A fork shares everything; a change copies one shard of a map,
+ * or the nodes of one route.  Roots are counted atomically and may be let go on ANY thread; what is
+ * below them is counted plainly, so a root that nobody holds waits in the graveyard until the
+ * applier buries it.
  */
 #ifndef GATEWAY_SNAPSHOT_H
 #define GATEWAY_SNAPSHOT_H
@@ -82,10 +82,12 @@ struct gw_scope {
  *  @param[out] ret_why  STATIC: why the document was not taken; NULL when it was.
  *  @return 0 or GH_ENOMEM (the root can only be thrown away). */
 int gw_snapshot_apply(struct gw_snapshot *snapshot, const struct gw_snapshot *previous,
-	const struct gw_scope *scope, bool is_deleted, const struct gh_doc *doc, const char **ret_why);
+	const struct gw_scope *scope, bool is_deleted, const struct gh_doc *doc,
+	const char **ret_why);
 
 /* Look-ups, on any thread that holds the root.  NULL: there is none. */
-const struct gw_consumer *gw_snapshot_consumer(const struct gw_snapshot *snapshot, struct gh_str key);
+const struct gw_consumer *gw_snapshot_consumer(const struct gw_snapshot *snapshot,
+	struct gh_str key);
 const struct gw_subscription *gw_snapshot_subscription(const struct gw_snapshot *snapshot,
 	struct gh_str application_id, struct gh_str api_id);
 const struct gw_issuer_key *gw_snapshot_key(const struct gw_snapshot *snapshot, struct gh_str kid);

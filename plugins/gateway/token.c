@@ -49,7 +49,8 @@ claims_new(const struct jose_token *token, const struct jose_claims *from, bool 
 	struct gh_str consumer_key = from->azp.n > 0 ? from->azp : from->client_id;
 	struct gh_str kid = gh_str_of(token->kid);
 	struct gw_claims *claims = calloc(1, sizeof(*claims) + consumer_key.n + from->sub.n + 1 +
-		from->tenant.n + from->scope.n + from->jti.n + kid.n + from->iss.n + from->api_id.n);
+		from->tenant.n + from->scope.n + from->jti.n + kid.n + from->iss.n +
+		from->api_id.n);
 
 	if (claims == NULL)
 		return NULL;
@@ -81,17 +82,19 @@ gw_token_is_trusted(const struct gw_snapshot *root, const struct gw_claims *clai
 
 /* Everything behind the signature. */
 static enum gw_error
-judge(const struct gw_snapshot *root, const struct jose_token *token, const struct jose_claims *from,
-	uint64_t now_s, uint64_t skew_s, struct gw_claims **ret_claims)
+judge(const struct gw_snapshot *root, const struct jose_token *token,
+	const struct jose_claims *from, uint64_t now_s, uint64_t skew_s,
+	struct gw_claims **ret_claims)
 {
 	bool is_test_key = jose_typ_is(token, "internal+jwt");
 	int r;
 
-	/* Each kind of token has a type of its own, so that none passes for another (RFC 8725, 3.11). */
-	if (is_test_key ? !gh_str_eq(from->token_type, GH_STR("InternalKey")) || from->api_id.n == 0 :
-		!jose_typ_is(token, "at+jwt"))
-		return GW_ERR_INVALID_CREDENTIALS;
-	if (from->jti.n == 0 || (!is_test_key && from->azp.n == 0 && from->client_id.n == 0))
+	/* Each kind of token has its own type, so that none passes for another (RFC 8725, 3.11). */
+	bool is_kind = is_test_key ?
+		gh_str_eq(from->token_type, GH_STR("InternalKey")) && from->api_id.n > 0 :
+		jose_typ_is(token, "at+jwt") && (from->azp.n > 0 || from->client_id.n > 0);
+
+	if (!is_kind || from->jti.n == 0)
 		return GW_ERR_INVALID_CREDENTIALS;
 	if ((r = jose_check_time(from, now_s, skew_s)) < 0)
 		return r == GH_EEXPIRED ? GW_ERR_EXPIRED_CREDENTIALS : GW_ERR_INVALID_CREDENTIALS;

@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "lib/hash/hash.h"
 
 #define WAYS 8u
 
@@ -93,7 +92,8 @@ gw_token_cache_free(struct gw_token_cache *cache)
 static struct place *
 set_of(const struct gw_token_cache *cache, const struct table *table, const uint8_t *digest)
 {
-	uint64_t hash = XXH3_64bits_withSeed(digest, CRYPTO_SHA256_LEN, cache->seed);
+	uint64_t hash = hash_bytes(cache->seed,
+		(struct gh_str){ (const char *)digest, CRYPTO_SHA256_LEN });
 
 	return &table->places[(hash & table->set_mask) * WAYS];
 }
