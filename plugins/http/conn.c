@@ -124,7 +124,7 @@ http_conn_wake(struct conn *c)
 	c->stall_seen = c->body_seen;
 	c->stall_since_ms = uv_now(port->worker->loop);
 	MHD_resume_connection(c->mhd);
-	port->need_run = true;
+	http_port_run_soon(port);
 }
 
 void

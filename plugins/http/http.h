@@ -61,9 +61,10 @@ struct http_worker {
 	struct gh_worker *worker;
 	uv_loop_t *loop;
 	uv_prepare_t prepare;            /**< Runs the daemons that need it, before the loop waits. */
+	uv_idle_t idle;                  /**< Active while a daemon needs another run at once. */
 	uv_timer_t timer;                /**< When a daemon wants to be run without an event. */
 	uv_timer_t tick;                 /**< Runs while there are connections. */
-	unsigned handles;                /**< Of the three above, not yet closed. */
+	unsigned handles;                /**< Of the four handles here, not yet closed. */
 	unsigned tick_count;
 	struct gh_port *ports;
 	struct conn *free_conns;         /**< Bounded free lists. */
@@ -171,6 +172,8 @@ void http_port_close(struct gh_port *port);
 void http_port_refused(struct gh_port *port, const struct guard_refusal *why, struct gh_str peer,
 	struct gh_str target);
 
+/** Have the library look at its connections before the loop waits again. */
+void http_port_run_soon(struct gh_port *port);
 /** There are connections: the tick must run. */
 void http_port_watch(struct gh_port *port);
 

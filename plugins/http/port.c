@@ -4,10 +4,11 @@
  * @brief A libmicrohttpd daemon per listener and worker, driven by the worker's loop.
  *
  * The library runs in its external epoll mode: it has one epoll descriptor, which the loop polls, and
- * no other way to wake anybody.  So whoever resumes a connection sets need_run, and one prepare handle
+ * no other way to wake anybody.  So whoever resumes a connection asks for a run, and one prepare handle
  * runs all daemons that need it just before the loop waits; a hundred resumed connections cost one
- * MHD_run().  The library's epoll set is edge-triggered: MHD_get_timeout() is asked after every run,
- * and 0 means that there is more to do although no event will come.
+ * MHD_run().  An idle handle keeps the loop from waiting while one is due.  The library's epoll set is
+ * edge-triggered: MHD_get_timeout() is asked after every run, and 0 means that there is more to do
+ * although no event will come.
  */
 #include "config.h"
 
@@ -19,26 +20,37 @@
 
 #include "plugins/http/http.h"
 
-#define ROUNDS_MAX 8         /* Runs in a row before the loop looks at its other descriptors. */
 #define ACCEPT_ROUNDS_MAX 64 /* When the queue of a socket is emptied; ten connections each. */
 #define POOL_BYTES 32768u    /* Up to here the library's pools come from malloc. */
 
 /* ---- Driving the daemons ----------------------------------------------------------------------- */
 
 static void
+on_idle(uv_idle_t *idle)
+{
+	(void)idle; /* while it is active, the loop does not wait */
+}
+
+void
+http_port_run_soon(struct gh_port *port)
+{
+	port->need_run = true;
+	uv_idle_start(&port->worker->idle, on_idle);
+}
+
+/* One run; what it leaves for the next is done together with what the loop brings until then. */
+static void
 run_port(struct gh_port *port)
 {
-	for (int round = 0; port->need_run && round < ROUNDS_MAX; round++) {
-		unsigned long long wait_ms;
-		bool was_full = port->link_count >= port->listener->max_connections;
+	unsigned long long wait_ms;
+	bool was_full = port->link_count >= port->listener->max_connections;
 
-		port->need_run = false;
-		MHD_run(port->daemon);
-		/* A full daemon has stopped listening, and starts again in the next run only. */
-		if ((was_full && port->link_count < port->listener->max_connections) ||
-			(MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES && wait_ms == 0))
-			port->need_run = true;
-	}
+	port->need_run = false;
+	MHD_run(port->daemon);
+	/* A full daemon has stopped listening, and starts again in the next run only. */
+	if ((was_full && port->link_count < port->listener->max_connections) ||
+		(MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES && wait_ms == 0))
+		http_port_run_soon(port);
 }
 
 static void
@@ -49,7 +61,7 @@ on_timer(uv_timer_t *timer)
 
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next)
 		if (MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
-			port->need_run = true;
+			http_port_run_soon(port);
 }
 
 /* Wake up when the library's next timeout is due.  A timer that fires too early costs less than one
@@ -65,24 +77,21 @@ static void
 on_prepare(uv_prepare_t *prepare)
 {
 	struct http_worker *w = prepare->data;
-	bool has_work = true;
+	bool has_work = false;
 
-	/* A transaction of one port may have woken a connection of another. */
-	for (int round = 0; has_work && round < ROUNDS_MAX; round++) {
-		has_work = false;
-		for (struct gh_port *port = w->ports; port != NULL; port = port->next)
+	for (struct gh_port *port = w->ports; port != NULL; port = port->next)
+		if (port->need_run)
 			run_port(port);
-		for (struct gh_port *port = w->ports; port != NULL; port = port->next)
-			has_work = has_work || port->need_run;
-	}
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		unsigned long long wait_ms;
 
 		if (port->need_run)
-			arm_timer(w, 0);
+			has_work = true;
 		else if (MHD_get_timeout(port->daemon, &wait_ms) == MHD_YES)
 			arm_timer(w, wait_ms);
 	}
+	if (!has_work)
+		uv_idle_stop(&w->idle);
 }
 
 static void
@@ -92,7 +101,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	port->need_run = true;
+	http_port_run_soon(port);
 }
 
 static void
@@ -104,7 +113,7 @@ on_tick(uv_timer_t *tick)
 	http_watch_tick(w);
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		links += port->link_count;
-		port->need_run = true; /* it may have stopped listening when descriptors ran out */
+		http_port_run_soon(port); /* it may have stopped listening when descriptors ran out */
 	}
 	if (links == 0)
 		uv_timer_stop(tick);
@@ -132,11 +141,12 @@ http_port_worker_new(struct http_process *process, struct gh_worker *worker,
 	w->process = process;
 	w->worker = worker;
 	w->loop = gh_worker_loop(worker);
-	w->prepare.data = w->timer.data = w->tick.data = w;
+	w->prepare.data = w->idle.data = w->timer.data = w->tick.data = w;
 	uv_prepare_init(w->loop, &w->prepare);
+	uv_idle_init(w->loop, &w->idle);
 	uv_timer_init(w->loop, &w->timer);
 	uv_timer_init(w->loop, &w->tick);
-	w->handles = 3;
+	w->handles = 4;
 	uv_prepare_start(&w->prepare, on_prepare);
 	*ret_worker = w;
 	return GH_OK;
@@ -159,6 +169,7 @@ void
 http_port_worker_free(struct http_worker *w)
 {
 	uv_close((uv_handle_t *)&w->prepare, on_handle_closed);
+	uv_close((uv_handle_t *)&w->idle, on_handle_closed);
 	uv_close((uv_handle_t *)&w->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&w->tick, on_handle_closed);
 }
@@ -294,9 +305,9 @@ http_port_open(void *self, struct gh_worker *worker, const struct gh_listener *l
 	}
 	port->poll.data = port;
 	uv_poll_start(&port->poll, UV_READABLE, on_poll);
-	port->need_run = true;
 	port->next = port->worker->ports;
 	port->worker->ports = port;
+	http_port_run_soon(port);
 	*ret_port = port;
 	return GH_OK;
 out:
@@ -321,7 +332,7 @@ http_port_quiesce(struct gh_port *port)
 	}
 	MHD_quiesce_daemon(port->daemon);
 	port->is_quiesced = true;
-	port->need_run = true;
+	http_port_run_soon(port);
 	http_watch_quiesce(port);
 }
 

@@ -222,7 +222,7 @@ queue_error(struct conn *c, unsigned status, const char *message, const char *ca
 {
 	char body[512];
 	int n = snprintf(body, sizeof(body),
-		"{\"code\":%u,\"message\":\"%s\",\"description\":\"%s\"}", status, message, cause);
+		"{\"code\":\"%u\",\"message\":\"%s\",\"description\":\"%s\"}", status, message, cause);
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer((size_t)n, body, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result r = MHD_NO;

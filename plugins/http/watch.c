@@ -134,7 +134,7 @@ shut(struct gh_port *port, struct link *link)
 {
 	shutdown(link->fd, SHUT_RDWR);
 	link->head_deadline_ms = 0;
-	port->need_run = true;
+	http_port_run_soon(port);
 }
 
 void

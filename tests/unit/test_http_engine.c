@@ -388,7 +388,7 @@ test_hostile_requests(void)
 	exchange("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
 	CU_ASSERT_EQUAL(refused_count, refused + 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "Content-Type: application/json\r\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "{\"code\":400,\"message\":\"Bad Request\","
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "{\"code\":\"400\",\"message\":\"Bad Request\","
 		"\"description\":\"The Host field is not a host and a port.\"}"));
 }
 
