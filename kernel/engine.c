@@ -37,6 +37,7 @@ set_head(struct gh_txn *txn, const struct gh_engine_head *head, const char **ret
 			*ret_why = "too many fields";
 			return GH_EINVAL;
 		}
+	txn->minor = head->minor;
 	txn->req.length = head->body_length;
 	txn->req.is_complete = head->body_length == 0;
 

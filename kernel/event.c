@@ -136,14 +136,6 @@ krn_events_emit(struct krn_events *events, struct gh_str name, struct gh_str pay
 	return 0;
 }
 
-/* A program without a running node has no events; node.c has the real one. */
-__attribute__((weak)) struct krn_events *
-krn_node_events(struct krn_node *node)
-{
-	(void)node;
-	return NULL;
-}
-
 int
 gh_event_emit(struct gh_inst *inst, struct gh_str name, struct gh_str payload)
 {

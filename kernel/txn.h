@@ -107,6 +107,7 @@ struct gh_txn {
 	uint32_t slot;
 	bool is_live;
 	enum gh_chain chain;
+	unsigned minor;               /**< HTTP/1.minor of the request. */
 	enum krn_txn_state state;
 	enum gh_phase phase;
 	unsigned depth;               /**< Of krn_txn_enter(). */

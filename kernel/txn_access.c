@@ -22,6 +22,7 @@ krn_access_of_txn(struct gh_txn *txn)
 		.api = gh_txn_attr(txn, GH_ATTR_API_NAME),
 		.version = gh_txn_attr(txn, GH_ATTR_API_VERSION),
 		.application = gh_txn_attr(txn, GH_ATTR_APPLICATION_NAME),
+		.minor = txn->minor,
 		.status = txn->resp.status,
 		.error_code = gh_txn_attr_int(txn, GH_ATTR_ERROR_CODE, 0),
 		.bytes = txn->bytes_sent,

@@ -212,7 +212,10 @@ count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint6
 		r = throttle_counters_hit(p->counters, now_ms, key, 1, policy->requests,
 			policy->window_ms, &counted);
 	if (r < 0) {
-		gh_log(txn, LOG_WARNING, "cannot count at level %s: %s", level->name, gh_strerror(r));
+		gh_log(txn, LOG_WARNING, "cannot count at level %s: %s", level->name,
+			r == GH_ENOMEM ? "all counters have a running window, see max_keys"
+			: r == GH_EINVAL ? "the call does not say whose counter it is"
+			: gh_strerror(r));
 		return GH_FAIL;
 	}
 	outcome->items[outcome->n++] = (struct counted){
