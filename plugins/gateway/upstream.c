@@ -4,8 +4,8 @@
  * @brief Exchanges: from a suspended transaction to a request on a connection, and back with the head of
  * the response; what fails, what is tried again, and how an exchange ends.
  */
-#include <syslog.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 #include "plugins/gateway/upstream_private.h"
 
@@ -36,7 +36,7 @@ upstream_set_deadline(struct upstream_exchange *x)
 		ms = x->conn->is_paused ? ms : o->idle_ms;
 	else if (x->is_sent)
 		ms = o->head_ms;
-	else if (x->sink_waits || upstream_conn_is_full(x->conn))
+	else if (x->sink_waits || x->conn->is_broken || upstream_conn_is_full(x->conn))
 		ms = o->idle_ms;
 	upstream_conn_deadline(x->conn, ms);
 }
@@ -70,13 +70,13 @@ upstream_failed(struct upstream_exchange *x, int error_code, unsigned status, st
 
 	if (x->state == UPSTREAM_OVER || x->state == UPSTREAM_FAILED_STATE)
 		return;
-	gh_log(txn, LOG_WARNING, "backend %.*s:%u: %.*s", GH_STR_ARG(x->endpoint.host),
-		(unsigned)x->endpoint.port, GH_STR_ARG(why));
 	x->pool->counts.failed++;
 	x->error_code = error_code;
 	x->error_status = status;
 	x->why = why;
-	if (is_streaming) {
+	if (is_streaming) { /* before that, fail says it */
+		gh_log(txn, LOG_WARNING, "backend %.*s:%u: %.*s; the response was cut off",
+			GH_STR_ARG(x->endpoint.host), (unsigned)x->endpoint.port, GH_STR_ARG(why));
 		upstream_stop_sending(x);
 		if (c != NULL && c->serial != serial)
 			return;
