@@ -53,6 +53,7 @@ entry_new(size_t size, const struct gh_doc *doc, bool is_global)
 		return NULL;
 	entry->object.free = entry_free;
 	entry->rev = doc->rev;
+	entry->arena.block = doc->tenant.n + doc->id.n + doc->body.n; /* holds every string */
 	struct gh_str *id = is_global ? &entry->key.a : &entry->key.b;
 
 	if (gw_arena_str(&entry->arena, doc->tenant, &entry->tenant) < 0 ||

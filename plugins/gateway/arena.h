@@ -11,8 +11,9 @@
 /** A zeroed struct is an empty arena. */
 struct gw_arena {
 	struct gw_arena_block *blocks;
-	size_t left; /**< Free bytes at the end of the first block. */
 	char *at;
+	size_t left;  /**< Free bytes behind at. */
+	size_t block; /**< Bytes of the next block, if more is not needed at once; 0: the default. */
 };
 
 struct gw_arena_block {
@@ -22,13 +23,17 @@ struct gw_arena_block {
 
 #define GW_ARENA_BLOCK 1000
 
-/** Zeroed, aligned for any type.  @return NULL: out of memory. */
+/** @param align  a power of two up to 16.  @return NULL: out of memory. */
 static inline void *
-gw_arena_alloc(struct gw_arena *arena, size_t bytes)
+gw_arena_take(struct gw_arena *arena, size_t bytes, size_t align)
 {
-	bytes = (bytes + 15) & ~(size_t)15;
-	if (bytes > arena->left) {
-		size_t size = bytes > GW_ARENA_BLOCK ? bytes : GW_ARENA_BLOCK;
+	size_t gap = -(uintptr_t)arena->at & (align - 1);
+
+	if (gap + bytes > arena->left) {
+		size_t size = arena->block > 0 ? arena->block : GW_ARENA_BLOCK;
+
+		if (size < bytes)
+			size = bytes;
 		struct gw_arena_block *block = calloc(1, sizeof(*block) + size);
 
 		if (block == NULL)
@@ -37,12 +42,21 @@ gw_arena_alloc(struct gw_arena *arena, size_t bytes)
 		arena->blocks = block;
 		arena->at = block->bytes;
 		arena->left = size;
+		arena->block = 0;
+		gap = 0;
 	}
-	char *p = arena->at;
+	char *p = arena->at + gap;
 
-	arena->at += bytes;
-	arena->left -= bytes;
+	arena->at = p + bytes;
+	arena->left -= gap + bytes;
 	return p;
+}
+
+/** Zeroed, aligned for any type.  @return NULL: out of memory. */
+static inline void *
+gw_arena_alloc(struct gw_arena *arena, size_t bytes)
+{
+	return gw_arena_take(arena, bytes, 16);
 }
 
 /** Copy @p s.  @return 0 or GH_ENOMEM. */
@@ -52,7 +66,7 @@ gw_arena_str(struct gw_arena *arena, struct gh_str s, struct gh_str *ret)
 	*ret = GH_STR_NONE;
 	if (s.n == 0)
 		return 0;
-	char *p = gw_arena_alloc(arena, s.n);
+	char *p = gw_arena_take(arena, s.n, 1);
 
 	if (p == NULL)
 		return GH_ENOMEM;
