@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "lib/follow/clock.h"
+#include "lib/clock/clock.h"
 #include "lib/follow/follow.h"
 
 #define CACHE_LINE 64

@@ -5,7 +5,7 @@
  */
 #include "lib/follow/follow.h"
 
-#include "lib/follow/clock.h"
+#include "lib/clock/clock.h"
 
 #define READ_WAIT_MS 1000 /* stop does not wait for it: follow_stop() wakes the reader */
 #define STOP_POLL_MS 10

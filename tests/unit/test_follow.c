@@ -5,7 +5,7 @@
  */
 #include <time.h>
 
-#include "lib/follow/clock.h"
+#include "lib/clock/clock.h"
 #include "lib/follow/follow.h"
 #include "tests/unit/unit.h"
 

@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file clock.h
- * @brief Conditions that wait on CLOCK_MONOTONIC, for follow.c and acks.c.
+ * @brief Deadlines for pthread conditions, on CLOCK_MONOTONIC.  Only inline functions.
  */
-#ifndef LIB_FOLLOW_CLOCK_H
-#define LIB_FOLLOW_CLOCK_H
+#ifndef LIB_CLOCK_CLOCK_H
+#define LIB_CLOCK_CLOCK_H
 #include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
-/** @return 0, or -1 with nothing left to destroy. */
+/** A condition whose deadlines come from clock_after().  @return 0, or -1. */
 static inline int
-clock_init(pthread_mutex_t *lock, pthread_cond_t *change)
+clock_cond_init(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;
 
-	if (pthread_mutex_init(lock, NULL) != 0)
-		return -1;
 	if (pthread_condattr_init(&attr) != 0)
-		goto no_attr;
+		return -1;
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	int r = pthread_cond_init(change, &attr);
+	int r = pthread_cond_init(cond, &attr);
 
 	pthread_condattr_destroy(&attr);
-	if (r == 0)
+	return r == 0 ? 0 : -1;
+}
+
+/** A lock and its condition.  @return 0, or -1 with nothing left to destroy. */
+static inline int
+clock_init(pthread_mutex_t *lock, pthread_cond_t *change)
+{
+	if (pthread_mutex_init(lock, NULL) != 0)
+		return -1;
+	if (clock_cond_init(change) == 0)
 		return 0;
-no_attr:
 	pthread_mutex_destroy(lock);
 	return -1;
 }

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file feed.c
+ * @brief feed/1: records of commits, the snapshot, reading on, waking.
+ *
+ * A record is: format:1 time_us:8 n:4, then n times verb:1 kind:2 tenant_n:1 id_n:1 body_n:4
+ * tenant id body.  Every commit has one, also when n is 0, so that the sequence has no gap.
+ */
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "lib/clock/clock.h"
+#include "store/leveldb/leveldb.h"
+
+#define FORMAT 1
+#define COUNT_AT 9 /* where n stands */
+#define SNAPSHOT_DOCS 256
+#define SNAPSHOT_BYTES (1u << 20)
+#define PUBLISH_WAIT_MS 5000
+
+/* ---- Records ------------------------------------------------------------------------------- */
+
+void
+ldb_feed_begin(struct ldb_buf *record)
+{
+	ldb_buf_reset(record);
+	ldb_put_uint(record, FORMAT, 1);
+	ldb_put_uint(record, gh_now_us(), 8);
+	ldb_put_uint(record, 0, 4);
+}
+
+void
+ldb_feed_add(struct ldb_buf *record, const struct gh_doc_op *op, const struct model_kind *kind)
+{
+	bool is_put = op->verb == GH_DOC_PUT;
+
+	ldb_put_uint(record, (uint64_t)op->verb, 1);
+	ldb_put_uint(record, kind->number, 2);
+	ldb_put_uint(record, op->tenant.n, 1);
+	ldb_put_uint(record, op->id.n, 1);
+	ldb_put_uint(record, is_put ? op->body.n : 0, 4);
+	ldb_put_str(record, op->tenant);
+	ldb_put_str(record, op->id);
+	if (is_put)
+		ldb_put_str(record, op->body);
+}
+
+void
+ldb_feed_finish(struct ldb_buf *record, uint32_t n)
+{
+	size_t end = record->n;
+
+	if (record->has_failed)
+		return;
+	record->n = COUNT_AT;
+	ldb_put_uint(record, n, 4);
+	record->n = end;
+}
+
+bool
+ldb_feed_time(struct gh_str record, uint64_t *ret_us)
+{
+	uint64_t format;
+
+	return ldb_take_uint(&record, 1, &format) && format == FORMAT &&
+		ldb_take_uint(&record, 8, ret_us);
+}
+
+static bool
+take_change(struct gh_str *rest, uint64_t seq, struct gh_feed_change *change)
+{
+	uint64_t verb, number, tenant_n, id_n, body_n;
+
+	if (!ldb_take_uint(rest, 1, &verb) || !ldb_take_uint(rest, 2, &number) ||
+	    !ldb_take_uint(rest, 1, &tenant_n) || !ldb_take_uint(rest, 1, &id_n) ||
+	    !ldb_take_uint(rest, 4, &body_n))
+		return false;
+	const struct model_kind *kind = model_kind_at((uint16_t)number);
+
+	*change = (struct gh_feed_change){
+		.deleted = verb == GH_DOC_DELETE, .doc = { .rev = seq } };
+	if (kind == NULL || !ldb_take(rest, tenant_n, &change->doc.tenant) ||
+	    !ldb_take(rest, id_n, &change->doc.id) || !ldb_take(rest, body_n, &change->doc.body))
+		return false;
+	change->doc.kind = gh_str_of(kind->name);
+	return true;
+}
+
+/** Hand one record to the reader.
+ *  @return 0; GH_ENOMEM; GH_EIO with @p ret_damaged set; else what @p fn returned. */
+static int
+deliver(uint64_t seq, struct gh_str record, gh_feed_fn *fn, void *arg, bool *ret_damaged)
+{
+	uint64_t format, time_us, n;
+	struct gh_feed_change *changes = NULL;
+	int r = GH_EIO;
+
+	*ret_damaged = true;
+	if (!ldb_take_uint(&record, 1, &format) || format != FORMAT ||
+	    !ldb_take_uint(&record, 8, &time_us) || !ldb_take_uint(&record, 4, &n) ||
+	    n > LDB_OPS_MAX)
+		return GH_EIO;
+	if (n > 0) {
+		changes = calloc(n, sizeof(*changes));
+		if (changes == NULL) {
+			*ret_damaged = false;
+			return GH_ENOMEM;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!take_change(&record, seq, &changes[i]))
+			goto out;
+	*ret_damaged = false;
+	r = fn(arg, &(const struct gh_feed_batch){ .seq = seq, .n = n, .changes = changes });
+out:
+	free(changes);
+	return r;
+}
+
+static bool
+take_feed_key(const leveldb_iterator_t *it, uint64_t *ret_seq)
+{
+	struct gh_str key;
+	uint64_t space;
+
+	if (!leveldb_iter_valid(it))
+		return false;
+	key = ldb_iter_key(it);
+	return ldb_take_uint(&key, 1, &space) && space == LDB_FEED &&
+		ldb_take_uint(&key, 8, ret_seq);
+}
+
+/** First and last sequence that an iterator sees; 0 when there is none. */
+static void
+find_ends(leveldb_iterator_t *it, uint64_t *ret_oldest, uint64_t *ret_newest)
+{
+	static const char first[] = { LDB_FEED }, behind[] = { LDB_FEED + 1 };
+
+	*ret_oldest = *ret_newest = 0;
+	leveldb_iter_seek(it, first, 1);
+	if (!take_feed_key(it, ret_oldest))
+		return;
+	leveldb_iter_seek(it, behind, 1);
+	if (leveldb_iter_valid(it))
+		leveldb_iter_prev(it);
+	else
+		leveldb_iter_seek_to_last(it);
+	take_feed_key(it, ret_newest);
+}
+
+int
+ldb_feed_ends(struct ldb_db *db, uint64_t *ret_oldest, uint64_t *ret_newest)
+{
+	struct ldb_view view;
+	uint64_t oldest, newest;
+	int r = ldb_view_open(&view, db);
+
+	if (r < 0)
+		return r;
+	leveldb_iterator_t *it = ldb_view_iterate(&view);
+
+	find_ends(it, &oldest, &newest);
+	r = ldb_iter_end(db, it, GH_OK);
+	ldb_view_close(&view);
+	if (r == 0) {
+		*ret_oldest = oldest;
+		*ret_newest = newest;
+	}
+	return r;
+}
+
+/* ---- Snapshot ------------------------------------------------------------------------------ */
+
+struct snapshot {
+	struct ldb_view view;
+	struct ldb_page page;
+	uint64_t seq;
+	size_t batches;
+	gh_feed_fn *fn;
+	void *arg;
+};
+
+/** Hand out what was gathered. */
+static int
+flush(struct snapshot *s)
+{
+	struct gh_feed_change changes[SNAPSHOT_DOCS];
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->page.n; i++)
+		changes[i] = (struct gh_feed_change){
+			.doc = ldb_page_doc(&s->page, s->page.bytes.p, i, &at) };
+	int r = s->fn(s->arg, &(const struct gh_feed_batch){
+		.seq = s->seq, .n = s->page.n, .changes = changes });
+
+	ldb_page_reset(&s->page);
+	s->batches++;
+	return r;
+}
+
+static int
+snapshot_doc(struct snapshot *s, leveldb_iterator_t *it)
+{
+	struct gh_str rest = ldb_iter_key(it), space, raw;
+	const struct model_kind *kind;
+	struct ldb_buf tenant = { .n = 0 };
+
+	if (!ldb_take(&rest, 1, &space) || !ldb_take_doc_key(&rest, &kind, &raw))
+		return GH_EIO;
+	ldb_put_unescaped(&tenant, raw);
+	int r = tenant.has_failed ? GH_ENOMEM
+		: ldb_page_add(&s->page, ldb_buf_str(&tenant), rest, ldb_iter_value(it));
+
+	ldb_buf_free(&tenant);
+	if (r == 0 && (s->page.n == SNAPSHOT_DOCS || s->page.bytes.n >= SNAPSHOT_BYTES))
+		r = flush(s);
+	return r;
+}
+
+static int
+snapshot_kind(struct snapshot *s, const struct model_kind *kind)
+{
+	leveldb_iterator_t *it = ldb_view_iterate(&s->view);
+	struct ldb_buf prefix = { .n = 0 };
+	int r = GH_OK;
+
+	s->page.kind = gh_str_of(kind->name);
+	ldb_key_docs(&prefix, kind, GH_STR_NONE);
+	if (prefix.has_failed)
+		r = GH_ENOMEM;
+	else
+		ldb_iter_seek(it, ldb_buf_str(&prefix));
+	for (; r == 0 && ldb_iter_on(it, ldb_buf_str(&prefix)); leveldb_iter_next(it))
+		r = snapshot_doc(s, it);
+	r = ldb_iter_end(s->view.db, it, r);
+	if (r == 0 && s->page.n > 0)
+		r = flush(s);
+	ldb_buf_free(&prefix);
+	return r;
+}
+
+/** The view may be a moment ahead of what the writer has announced: wait, or reading on fails. */
+static void
+await_announcement(struct ldb_writer *w, uint64_t seq)
+{
+	struct timespec until = clock_after(PUBLISH_WAIT_MS);
+
+	pthread_mutex_lock(&w->lock);
+	while (w->last_seq < seq && !w->is_stopping)
+		if (pthread_cond_timedwait(&w->news, &w->lock, &until) != 0)
+			break;
+	pthread_mutex_unlock(&w->lock);
+}
+
+int
+ldb_feed_snapshot(void *self, gh_feed_fn *fn, void *arg, uint64_t *ret_seq)
+{
+	struct ldb *p = self;
+	struct snapshot s = { .fn = fn, .arg = arg };
+	uint64_t oldest;
+
+	LDB_ASSERT_MAY_BLOCK();
+	int r = ldb_view_open(&s.view, &p->db);
+
+	if (r < 0)
+		return r;
+	leveldb_iterator_t *it = ldb_view_iterate(&s.view);
+
+	find_ends(it, &oldest, &s.seq);
+	r = ldb_iter_end(&p->db, it, GH_OK);
+	for (const struct model_kind *kind = model_kinds; kind->name != NULL && r == 0; kind++)
+		if (kind->is_runtime)
+			r = snapshot_kind(&s, kind);
+	if (r == 0 && s.batches == 0)
+		r = flush(&s);
+	ldb_page_free(&s.page);
+	ldb_view_close(&s.view);
+	if (r != 0)
+		return r;
+	await_announcement(&p->writer, s.seq);
+	*ret_seq = s.seq;
+	return GH_OK;
+}
+
+/* ---- Reading on ---------------------------------------------------------------------------- */
+
+/** Wait for a commit after @p after_seq.
+ *  @param[out] ret_last  newest commit.  @return 0, GH_ETRUNCATED. */
+static int
+await(struct ldb_writer *w, uint64_t after_seq, uint64_t wait_ms, uint64_t *ret_last)
+{
+	struct timespec until = clock_after(wait_ms);
+	int timed_out = 0;
+
+	pthread_mutex_lock(&w->lock);
+	uint64_t wakes = w->wakes;
+
+	while (w->last_seq == after_seq && w->wakes == wakes && !w->is_stopping && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&w->news, &w->lock, &until);
+	/* One who is ahead of us has followed another database, or one that was restored since. */
+	int r = after_seq > w->last_seq || after_seq + 1 < w->oldest_seq ? GH_ETRUNCATED : GH_OK;
+
+	*ret_last = w->last_seq;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+int
+ldb_feed_read(void *self, uint64_t after_seq, uint64_t wait_ms, gh_feed_fn *fn, void *arg)
+{
+	struct ldb *p = self;
+	struct ldb_buf key = { .n = 0 };
+	struct ldb_view view;
+	uint64_t last, seq, expected = after_seq + 1;
+
+	LDB_ASSERT_MAY_BLOCK();
+	int r = await(&p->writer, after_seq, wait_ms, &last);
+
+	if (r < 0 || last == after_seq)
+		return r;
+	r = ldb_view_open(&view, &p->db);
+	if (r < 0)
+		return r;
+	leveldb_iterator_t *it = ldb_view_iterate(&view);
+	bool is_damaged = false;
+
+	ldb_key_feed(&key, expected);
+	if (key.has_failed)
+		r = GH_ENOMEM;
+	else
+		ldb_iter_seek(it, ldb_buf_str(&key));
+	for (; r == 0 && expected <= last; expected++, leveldb_iter_next(it)) {
+		is_damaged = !take_feed_key(it, &seq) || seq != expected;
+		if (is_damaged) /* the first may have been trimmed just now */
+			r = expected == after_seq + 1 ? GH_ETRUNCATED : GH_EIO;
+		else
+			r = deliver(seq, ldb_iter_value(it), fn, arg, &is_damaged);
+	}
+	r = ldb_iter_end(&p->db, it, r);
+	if (is_damaged && r == GH_EIO)
+		gh_inst_log(p->inst, LOG_ERR,
+			"database %s: commit %llu is missing or damaged in the feed", p->db.dir,
+			(unsigned long long)expected - 1);
+	ldb_view_close(&view);
+	ldb_buf_free(&key);
+	return r;
+}
+
+void
+ldb_feed_wake(void *self)
+{
+	struct ldb *p = self;
+
+	pthread_mutex_lock(&p->writer.lock);
+	p->writer.wakes++;
+	pthread_cond_broadcast(&p->writer.news);
+	pthread_mutex_unlock(&p->writer.lock);
+}
