@@ -127,7 +127,7 @@ static int
 start_http(void *process, void *config)
 {
 	struct http_process *p = process;
-	char error[512];
+	char error[1024];
 	int r = http_tls_reload(p->tls, error, sizeof(error));
 
 	(void)config;

@@ -29,7 +29,7 @@
 
 #define HTTP_BUFFER 32768u        /**< Response bytes held for a slow client. */
 #define HTTP_DRAIN_KEEP 65536     /**< Rest of a body that is read to keep a connection. */
-#define HTTP_DRAIN_MAX 8388608    /**< Rest of a body that is read to get a reply across. */
+#define HTTP_DRAIN_MAX 67108864   /**< Rest of a body that is read to get a reply across. */
 #define HTTP_STALL_BYTES 1024     /**< What a body must gain per body_stall. */
 #define HTTP_TICK_MS 250          /**< Clients that left are looked for that often. */
 #define HTTP_PATIENCE_MS 200      /**< Requests faster than this are not looked at. */

@@ -320,7 +320,7 @@ identity_load(struct tls_identity *identity, char *error, size_t error_size)
 {
 	struct credentials *old = atomic_load(&identity->newest);
 	struct credentials *c = calloc(1, sizeof(*c));
-	char why[200] = "out of memory";
+	char why[1024] = "out of memory";
 	int r = GH_ENOMEM;
 
 	if (c == NULL)
@@ -341,8 +341,8 @@ identity_load(struct tls_identity *identity, char *error, size_t error_size)
 		g = gnutls_certificate_set_x509_key_mem2(c->gnutls, &c->certificate, &c->key,
 			GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (g < 0) {
-		snprintf(why, sizeof(why), "certificate %s and key %s: %s",
-			identity->certificate_file, identity->key_file, key_error(g));
+		snprintf(why, sizeof(why), "%s (certificate_file %s, key_file %s)", key_error(g),
+			identity->certificate_file, identity->key_file);
 		r = GH_EINVAL;
 		goto out;
 	}
@@ -420,7 +420,7 @@ http_tls_load(struct tls_store *store, const struct gh_listener *listener, char 
 	identity->name = listener->name;
 	if ((listener->certificate_file.n > 0) != (listener->key_file.n > 0)) {
 		snprintf(error, error_size,
-			"listener %.*s: certificate_file and key_file must be set together",
+			"listener %.*s: certificate_file and key_file belong together",
 			GH_STR_ARG(listener->name));
 		r = GH_EINVAL;
 		goto out;

@@ -576,7 +576,7 @@ test_tls_files(void)
 
 	l.certificate_file = GH_STR("/nonexistent");
 	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_EINVAL);
-	CU_ASSERT_STRING_EQUAL(error, "listener x: certificate_file and key_file must be set together");
+	CU_ASSERT_STRING_EQUAL(error, "listener x: certificate_file and key_file belong together");
 	l.key_file = GH_STR("/nonexistent");
 	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_EIO);
 	CU_ASSERT_STRING_EQUAL(error,
@@ -584,7 +584,7 @@ test_tls_files(void)
 	l.certificate_file = gh_str_of(path);
 	l.key_file = gh_str_of(path);
 	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_EINVAL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "listener x: certificate "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "listener x: one of them is not PEM "));
 }
 
 /* ---- The end ----------------------------------------------------------------------------------- */
