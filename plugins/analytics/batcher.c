@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "lib/crypto/crypto.h"
-#include "lib/follow/clock.h"
+#include "lib/clock/clock.h"
 #include "lib/hash/hash.h"
 #include "plugins/analytics/analytics.h"
 
