@@ -32,7 +32,8 @@
  *   revocation rt id jti.  expires_at_s
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
- *   refresh_token id SHA-256 of the token, hex.  client_id, user, scopes, expires_at_s
+ *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
+ *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
  */
 #ifndef LIB_MODEL_MODEL_H
 #define LIB_MODEL_MODEL_H

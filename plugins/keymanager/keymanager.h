@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file keymanager.h
+ * @brief What the files of the key manager share.
+ *
+ *   keymanager.c  descriptor, options, life, mounts     clients.c     OAuth clients (tokens/1)
+ *   keys.c        cluster key, signing keys             tokens.c      issue, check, revoke (tokens/1)
+ *   users.c       users and identity/1                  refresh.c     refresh tokens and their families
+ *   passwords.c   argon2id                              oauth.c       what all OAuth endpoints need
+ *   scopes.c      roles and scopes                      grants.c      POST /oauth2/token
+ *   catalogue.c   scopes that APIs declare              introspect.c  the other OAuth endpoints
+ *   block.c       structs in one wiped allocation       dcr.c         client registration
+ *
+ * Everything here may block: MAIN or POOL.
+ */
+#ifndef KEYMANAGER_KEYMANAGER_H
+#define KEYMANAGER_KEYMANAGER_H
+#include <gatehouse/call.h>
+#include <gatehouse/metric.h>
+#include <gatehouse/plugin.h>
+#include <gatehouse/svc/docs.h>
+#include <gatehouse/svc/feed.h>
+#include <gatehouse/svc/identity.h>
+#include <gatehouse/svc/rollout.h>
+#include <gatehouse/svc/tokens.h>
+#include <pthread.h>
+
+#include "lib/crypto/crypto.h"
+#include "lib/doc/doc.h"
+#include "lib/follow/follow.h"
+#include "lib/form/form.h"
+#include "lib/jose/jose.h"
+#include "lib/json/json.h"
+#include "lib/model/model.h"
+#include "plugins/keymanager/passwords.h"
+#include "plugins/keymanager/scopes.h"
+
+#define KM_TENANT ((struct gh_str){ MODEL_TENANT_DEFAULT, sizeof(MODEL_TENANT_DEFAULT) - 1 })
+#define KM_KEYS_MAX 16       /**< Keys that are kept imported. */
+#define KM_ROLLOUTS_MAX 8
+#define KM_ROLLOUT_WAIT_MS 2000
+#define KM_GRANTS_MAX 16     /**< Grant types of one client. */
+#define KM_NAME_MAX 255      /**< Names of users, clients and applications, in bytes. */
+#define KM_EXP_NEVER 253402300799 /**< Expiry of a token that does not expire: the end of year 9999. */
+
+#define KM_TYP_ACCESS "at+jwt"         /**< RFC 9068 */
+#define KM_TYP_INTERNAL "internal+jwt" /**< Internal-Key, never accepted as an access token. */
+
+/** Options; all are fixed while the node runs. */
+struct km_config {
+	struct gh_str issuer;
+	struct gh_str cluster_key_file;
+	struct gh_choice signing_algorithm;
+	struct gh_choice client_secrets;
+	struct gh_secret admin_password;
+	struct gh_ms token_lifetime, refresh_lifetime, internal_key_lifetime;
+	struct gh_ms clock_skew;
+	struct gh_ms password_wait;
+};
+enum km_client_secrets { KM_SECRETS_SEALED, KM_SECRETS_HASH_ONLY };
+
+/** Grants that /oauth2/token knows. */
+enum km_grant { KM_GRANT_PASSWORD, KM_GRANT_CLIENT, KM_GRANT_REFRESH, KM_GRANT_COUNT };
+
+/** Process block. */
+struct km {
+	struct gh_inst *inst;
+	struct gh_docs docs;
+	struct gh_rollout rollouts[KM_ROLLOUTS_MAX];
+	unsigned rollout_count;
+	/* From the options. */
+	char *issuer;
+	enum km_client_secrets client_secrets;
+	uint64_t token_s, refresh_s, internal_key_s, skew_s;
+	/* keys.c */
+	struct crypto_key *cluster_key; /**< In crypto_secret_new() memory. */
+	struct jose_key *signing_key;
+	pthread_rwlock_t keys_lock;
+	struct jose_key *keys[KM_KEYS_MAX]; /**< keys_lock: that tokens may be signed with. */
+	size_t key_count;                   /**< keys_lock */
+	struct passwords passwords;
+	struct km_catalogue *catalogue;
+	struct gh_metric *tokens_issued[KM_GRANT_COUNT];
+	struct gh_metric *logins_refused;
+};
+
+/* ---- block.c: a struct and its strings in one allocation, wiped when freed --------------------- */
+
+/** @return zeroed memory, or NULL. */
+void *km_block_new(size_t n);
+/** Wipe and free.  NULL is allowed. */
+void km_block_free(void *block);
+/** Copy a struct with the strings at @p offsets, each NUL-terminated.  @return NULL: out of memory. */
+void *km_block_copy(const void *proto, size_t size, const size_t *offsets, size_t n);
+
+/* ---- keys.c ------------------------------------------------------------------------------------ */
+
+/** Read or make the cluster key and the signing key.  Logs why not.  @return 0 or a gh_err. */
+int km_keys_open(struct km *km, const struct km_config *config);
+void km_keys_close(struct km *km);
+/** The key of that id, which another node may have made.  @param[out] ret_key  GIVE: jose_key_unref().
+ *  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
+int km_key_find(struct km *km, const char *kid, struct jose_key **ret_key);
+/** {"keys": [...]} of all issuer keys.  @param[out] ret_json  a new reference. */
+int km_keys_json(struct km *km, json_t **ret_json);
+
+/* ---- users.c ----------------------------------------------------------------------------------- */
+
+extern const struct gh_identity_v1 km_identity;
+
+/** Make the first administrator, or set the password that the options give. */
+int km_users_open(struct km *km, const struct km_config *config);
+/** "name@tenant" in its parts; without '@' the default tenant. */
+void km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant);
+/** identity/1 authenticate, with the refusals counted. */
+int km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
+	struct gh_user **ret_user);
+int km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name,
+	struct gh_user **ret_user);
+static inline struct scopes_owner
+km_user_owner(const struct gh_user *user)
+{
+	return (struct scopes_owner){ user->roles, user->role_count };
+}
+
+/* ---- catalogue.c ------------------------------------------------------------------------------- */
+
+/** Follow the feed for the scopes that deployed APIs declare.  @return 0 or a gh_err, logged. */
+int km_catalogue_open(struct km *km, const struct gh_feed *feed);
+void km_catalogue_close(struct km *km);
+/** scopes_other_fn; @p arg is the km. */
+bool km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner);
+/** A change of API scopes is followed: rollout/1. */
+extern const struct gh_rollout_v1 km_rollout;
+
+/* ---- clients.c --------------------------------------------------------------------------------- */
+
+/** A client as stored; its strings point into found. */
+struct km_client {
+	struct gh_docs_found *found;
+	struct gh_str tenant, id, body;
+	uint64_t rev;
+};
+
+/** @param tenant  BORROW until km_client_done().  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
+int km_client_load(struct km *km, struct gh_str tenant, struct gh_str id, struct km_client *ret_client);
+/** The client if the secret is right.  @return GH_EDENIED: unknown client or wrong secret. */
+int km_client_authenticate(struct km *km, struct gh_str id, struct gh_str secret,
+	struct km_client *ret_client);
+/** Accepts a zeroed struct. */
+void km_client_done(struct km *km, struct km_client *client);
+bool km_client_has_grant(const struct km_client *client, struct gh_str grant);
+/** Consumer key of the client of that owner and name that was made first.
+ *  @param[out] ret_id  of KM_NAME_MAX + 1.  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
+int km_client_find_named(struct km *km, struct gh_str tenant, struct gh_str owner, struct gh_str name,
+	char *ret_id);
+
+int km_client_put(void *self, const struct gh_client *client, struct gh_client **ret,
+	uint64_t *ret_seq);
+int km_client_get(void *self, struct gh_str tenant, struct gh_str id, struct gh_client **ret);
+int km_client_renew_secret(void *self, struct gh_str tenant, struct gh_str id,
+	struct gh_client **ret);
+int km_client_delete(void *self, struct gh_str tenant, struct gh_str id, uint64_t *ret_seq);
+
+/* ---- tokens.c ---------------------------------------------------------------------------------- */
+
+extern const struct gh_tokens_v1 km_tokens;
+
+/** What goes into an access token. */
+struct km_access {
+	struct gh_str tenant, user, client_id, scopes;
+	bool is_user;        /**< APPLICATION_USER; else APPLICATION. */
+	int64_t validity_s;  /**< 0: the default; -1: it does not expire. */
+	/* Written by km_access_issue(). */
+	struct gh_str token; /**< crypto_wipe_free((void *)p, n). */
+	char jti[CRYPTO_UUID_LEN + 1];
+	uint64_t expires_at_s;
+	int64_t expires_in_s;
+};
+int km_access_issue(struct km *km, struct km_access *access);
+
+/** Whose token is it, and is it good?  @param typ  KM_TYP_ACCESS or KM_TYP_INTERNAL.
+ *  @param[out] ret_claims  jose_claims_done(); written on success only.
+ *  @return 0, GH_EDENIED, GH_EEXPIRED, GH_EIO, GH_ENOMEM. */
+int km_token_verify(struct km *km, struct gh_str token, const char *typ,
+	struct jose_claims *ret_claims);
+/** The tenant claim, or the default one. */
+struct gh_str km_claims_tenant(const struct jose_claims *claims);
+/** Write a revocation.  @param[out] ret_seq  may be NULL. */
+int km_token_revoke(struct km *km, struct gh_str jti, uint64_t expires_at_s, uint64_t *ret_seq);
+/** Wait until every follower of this node acts on @p seq.  @return 0, GH_ETIMEDOUT. */
+int km_rollout_wait(struct km *km, uint64_t seq);
+
+/* ---- refresh.c --------------------------------------------------------------------------------- */
+
+#define KM_REFRESH_LEN 64 /**< Characters of a refresh token. */
+
+/** A refresh token's family, as stored: one document that each rotation rewrites. */
+struct km_refresh {
+	struct gh_docs_found *found;
+	struct gh_str id, body;
+	uint64_t rev;
+};
+
+/** Start a family.  @param access  the token that goes with it. */
+int km_refresh_new(struct km *km, const struct km_access *access,
+	char ret_token[KM_REFRESH_LEN + 1]);
+/** Find the family of a token that is about to be used.  One that was used before ends the family.
+ *  @return 0, GH_EDENIED, GH_EEXPIRED, GH_EIO, GH_ENOMEM. */
+int km_refresh_load(struct km *km, struct gh_str token, struct km_refresh *ret_refresh);
+/** The same, to look only: nothing ends. */
+int km_refresh_peek(struct km *km, struct gh_str token, struct km_refresh *ret_refresh);
+void km_refresh_done(struct km *km, struct km_refresh *refresh);
+/** Exchange it for the next one.  @return 0; GH_EDENIED: somebody else did just now. */
+int km_refresh_rotate(struct km *km, const struct km_refresh *refresh,
+	const struct km_access *access, char ret_token[KM_REFRESH_LEN + 1]);
+/** End the family and its current access token.  @param[out] ret_seq  for rollout/1. */
+int km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_seq);
+bool km_refresh_is_shaped(struct gh_str token);
+
+/* ---- oauth.c ----------------------------------------------------------------------------------- */
+
+/** An OAuth error (RFC 6749, 5.2). */
+struct km_error {
+	unsigned status;
+	const char *error, *description; /**< STATIC */
+};
+
+/** One request of an OAuth endpoint. */
+struct km_request {
+	struct km *km;
+	struct gh_call *call;
+	struct form *form;
+	struct form_basic basic; /**< Wiped by km_request_done(). */
+	bool has_basic;
+	struct km_client client; /**< After km_request_client(). */
+};
+
+/** 401: client authentication failed. */
+extern const struct km_error km_bad_client;
+
+/** Read a POSTed form and the Basic field.  @return false: an error was replied. */
+bool km_request_init(struct km_request *request, struct km *km, struct gh_call *call);
+void km_request_done(struct km_request *request);
+/** Authenticate the client, from the Basic field or from the form.  @return false: replied. */
+bool km_request_client(struct km_request *request);
+/** A form parameter that may stand once at most (RFC 6749, 3.2). */
+struct gh_str km_request_param(const struct km_request *request, const char *name);
+void km_reply_error(struct gh_call *call, const struct km_error *error);
+/** The error of a gh_err: 503 for GH_EAGAIN, else 500; logged.  @return false, for callers' ease. */
+bool km_reply_failure(struct gh_call *call, int err, const char *what);
+/** Reply with JSON that must not be cached.  @param json  GIVE; NULL: out of memory. */
+void km_reply_json(struct gh_call *call, unsigned status, json_t *json);
+/** Only these methods.  @param allow  "POST".  @return false: 405 was replied. */
+bool km_require_method(struct gh_call *call, const char *allow);
+
+/* ---- Handlers ---------------------------------------------------------------------------------- */
+
+gh_handler km_on_token;                         /* grants.c */
+gh_handler km_on_revoke, km_on_introspect;      /* introspect.c */
+gh_handler km_on_userinfo, km_on_jwks, km_on_discovery;
+gh_handler km_on_register;                      /* dcr.c */
+
+#endif

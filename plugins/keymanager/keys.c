@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file keys.c
+ * @brief The cluster key in its file, and the keys that sign tokens, sealed in the store.
+ *
+ * Every node of a cluster is given the same cluster key.  Signing keys lie in the store twice: sealed
+ * as `signing_key`, for key managers, and their public part as `issuer_key`, for whoever verifies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "lib/doc/doc_json.h"
+#include "plugins/keymanager/keymanager.h"
+
+#define CONTEXT_MAX (JOSE_KID_MAX + 32)
+#define SEALED_MAX 8192
+
+/** What a sealed private key belongs to. */
+static struct gh_str
+seal_context(char buffer[CONTEXT_MAX], struct gh_str kid)
+{
+	int n = snprintf(buffer, CONTEXT_MAX, "signing_key/%.*s", GH_STR_ARG(kid));
+
+	return (struct gh_str){ buffer, n > 0 && n < CONTEXT_MAX ? (size_t)n : 0 };
+}
+
+/* ---- Cluster key ------------------------------------------------------------------------------- */
+
+/** Make a new cluster key and write it.  @return 0 or GH_EIO, logged. */
+static int
+create_cluster_key(struct km *km, const char *path)
+{
+	char text[2 * CRYPTO_KEY_LEN + 1];
+	uint8_t bytes[CRYPTO_KEY_LEN];
+	int r = crypto_random(bytes, sizeof(bytes)), fd = -1;
+
+	if (r < 0)
+		goto out;
+	crypto_hex(bytes, sizeof(bytes), text);
+	text[2 * CRYPTO_KEY_LEN] = '\n';
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, sizeof(text)) != (ssize_t)sizeof(text) || fsync(fd) != 0) {
+		gh_inst_log(km->inst, LOG_ERR, "cannot write cluster key %s: %s", path,
+			strerror(errno));
+		r = GH_EIO;
+		goto out;
+	}
+	r = crypto_key_init(km->cluster_key, bytes);
+	if (r == 0)
+		gh_inst_log(km->inst, LOG_NOTICE,
+			"made a cluster key, %s; every node of the cluster needs a copy", path);
+out:
+	if (fd >= 0)
+		close(fd);
+	crypto_wipe(bytes, sizeof(bytes));
+	crypto_wipe(text, sizeof(text));
+	return r;
+}
+
+/** Read the key file.  @return 0; GH_ENOENT: there is none; GH_EIO or GH_EINVAL, logged. */
+static int
+read_cluster_key(struct km *km, const char *path)
+{
+	char text[2 * CRYPTO_KEY_LEN + 2];
+	uint8_t bytes[CRYPTO_KEY_LEN];
+	struct stat st;
+	ssize_t n = -1;
+	int r, fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return GH_ENOENT;
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		n = read(fd, text, sizeof(text));
+	if (n < 0) {
+		gh_inst_log(km->inst, LOG_ERR, "cannot read cluster key %s: %s", path, strerror(errno));
+		r = GH_EIO;
+		goto out;
+	}
+	if (n > 0 && text[n - 1] == '\n')
+		n--;
+	r = crypto_unhex((struct gh_str){ text, (size_t)n }, bytes, sizeof(bytes));
+	if (r < 0)
+		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: not %d hexadecimal digits", path,
+			2 * CRYPTO_KEY_LEN);
+	else if ((st.st_mode & 07) != 0) {
+		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: mode %03o lets everybody use it", path,
+			(unsigned)st.st_mode & 0777);
+		r = GH_EINVAL;
+	}
+	if (r == 0)
+		r = crypto_key_init(km->cluster_key, bytes);
+out:
+	if (fd >= 0)
+		close(fd);
+	crypto_wipe(bytes, sizeof(bytes));
+	crypto_wipe(text, sizeof(text));
+	return r;
+}
+
+/** @param has_sealed  the store holds what was sealed with a key that must exist somewhere. */
+static int
+open_cluster_key(struct km *km, const struct km_config *config, bool has_sealed)
+{
+	char path[4096];
+	struct gh_str file = config->cluster_key_file;
+	int r, n = file.n != 0 ? snprintf(path, sizeof(path), "%.*s", GH_STR_ARG(file))
+		: snprintf(path, sizeof(path), "%s/cluster.key", gh_inst_state_dir(km->inst));
+
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		gh_inst_log(km->inst, LOG_ERR, "cluster_key_file: the path is too long");
+		return GH_ETOOBIG;
+	}
+	km->cluster_key = crypto_secret_new(sizeof(*km->cluster_key));
+	if (km->cluster_key == NULL)
+		return GH_ENOMEM;
+	r = read_cluster_key(km, path);
+	if (r == GH_ENOENT && has_sealed)
+		gh_inst_log(km->inst, LOG_ERR, "cluster key %s is missing, but the store holds keys "
+			"that were sealed with it", path);
+	else if (r == GH_ENOENT)
+		r = create_cluster_key(km, path);
+	return r;
+}
+
+/* ---- Signing key ------------------------------------------------------------------------------- */
+
+/** The public part, as gateways get it.  @param[out] ret_body  malloc()ed. */
+static int
+issuer_body(const struct km *km, const struct jose_key *key, int64_t created_at_s,
+	struct gh_str *ret_body)
+{
+	const struct jose_jwk *jwk = jose_key_jwk(key);
+	const struct { const char *name; struct gh_str value; } members[] = {
+		{ "kty", jwk->kty }, { "use", jwk->use }, { "alg", jwk->alg }, { "kid", jwk->kid },
+		{ "crv", jwk->crv }, { "x", jwk->x }, { "y", jwk->y }, { "n", jwk->n }, { "e", jwk->e },
+	};
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "issuer", gh_str_of(km->issuer));
+	doc_put_str(&w, "alg", jwk->alg);
+	doc_begin_map(&w, "jwk");
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (members[i].value.n != 0)
+			doc_put_str(&w, members[i].name, members[i].value);
+	doc_end(&w);
+	doc_put_int(&w, "created_at_s", created_at_s);
+	return doc_finish(&w, ret_body);
+}
+
+/** The private part, sealed.  @param[out] ret_body  malloc()ed. */
+static int
+signing_body(const struct km *km, const struct jose_key *key, int64_t created_at_s,
+	struct gh_str *ret_body)
+{
+	struct gh_str der = GH_STR_NONE;
+	uint8_t sealed[SEALED_MAX];
+	char context[CONTEXT_MAX];
+	struct doc_writer w;
+	int r = jose_key_private(key, &der);
+
+	if (r < 0)
+		return r;
+	r = der.n + CRYPTO_SEAL_OVERHEAD > sizeof(sealed) ? GH_ETOOBIG : crypto_seal(km->cluster_key,
+		seal_context(context, jose_key_kid(key)), der, sealed);
+	size_t sealed_n = der.n + CRYPTO_SEAL_OVERHEAD;
+
+	crypto_wipe_free((void *)der.p, der.n);
+	if (r < 0)
+		return r;
+	doc_writer_init(&w);
+	doc_put_str(&w, "alg", gh_str_of(jose_alg_name(jose_key_alg(key))));
+	doc_put_bin(&w, "sealed", (struct gh_str){ (const char *)sealed, sealed_n });
+	doc_put_int(&w, "created_at_s", created_at_s);
+	return doc_finish(&w, ret_body);
+}
+
+/** Make a signing key and store both parts in one batch. */
+static int
+create_signing_key(struct km *km, enum jose_alg alg)
+{
+	struct gh_str issuer = GH_STR_NONE, signing = GH_STR_NONE;
+	int64_t now_s = (int64_t)(gh_now_us() / 1000000);
+	struct jose_key *key = NULL;
+	int r = jose_key_generate(alg, &key);
+
+	if (r == 0)
+		r = issuer_body(km, key, now_s, &issuer);
+	if (r == 0)
+		r = signing_body(km, key, now_s, &signing);
+	if (r < 0)
+		goto out;
+	const struct gh_doc_op ops[] = {
+		{ GH_DOC_PUT, KM_TENANT, GH_STR("signing_key"), jose_key_kid(key), signing,
+			GH_REV_NONE },
+		{ GH_DOC_PUT, KM_TENANT, GH_STR("issuer_key"), jose_key_kid(key), issuer,
+			GH_REV_NONE },
+	};
+
+	r = km->docs.vt->commit(km->docs.self, ops, 2, NULL, NULL);
+	if (r < 0)
+		goto out;
+	km->signing_key = jose_key_ref(key);
+	gh_inst_log(km->inst, LOG_NOTICE, "made a signing key, %s, kid %.*s", jose_alg_name(alg),
+		GH_STR_ARG(jose_key_kid(key)));
+out:
+	if (r < 0)
+		gh_inst_log(km->inst, LOG_ERR, "cannot make a signing key: %s", gh_strerror(r));
+	jose_key_unref(key);
+	free((void *)issuer.p);
+	free((void *)signing.p);
+	return r;
+}
+
+/** Import a stored signing key; logs why not. */
+static int
+load_signing_key(struct km *km, enum jose_alg alg, const struct gh_doc *doc)
+{
+	struct gh_str sealed = doc_bin(doc->body, "sealed");
+	uint8_t der[SEALED_MAX];
+	char context[CONTEXT_MAX];
+	size_t n = 0;
+	int r = sealed.n > sizeof(der) ? GH_EINVAL : crypto_unseal(km->cluster_key,
+		seal_context(context, doc->id), sealed, der, &n);
+
+	if (r == 0)
+		r = jose_key_from_private(alg, (struct gh_str){ (const char *)der, n },
+			&km->signing_key);
+	crypto_wipe(der, n);
+	if (r == GH_ENOENT)
+		gh_inst_log(km->inst, LOG_ERR, "signing key %.*s was sealed with another cluster key",
+			GH_STR_ARG(doc->id));
+	else if (r < 0)
+		gh_inst_log(km->inst, LOG_ERR, "signing key %.*s is damaged: %s",
+			GH_STR_ARG(doc->id), gh_strerror(r));
+	return r;
+}
+
+/** Tokens name their issuer, and so does the public key: after another one was configured, the key's
+ *  document is written anew. */
+static int
+update_issuer(struct km *km, const struct gh_doc *signing)
+{
+	struct gh_docs_found *found = NULL;
+	struct gh_str body = GH_STR_NONE;
+	int r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("issuer_key"), signing->id, &found);
+
+	if (r < 0 && r != GH_ENOENT)
+		return r;
+	if (r == 0 && gh_str_eq(doc_str(found->docs[0].body, "issuer"), gh_str_of(km->issuer)))
+		goto out;
+	r = issuer_body(km, km->signing_key, doc_int(signing->body, "created_at_s", 0), &body);
+	if (r < 0)
+		goto out;
+	const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("issuer_key"), signing->id, body,
+		GH_REV_ANY };
+
+	r = km->docs.vt->commit(km->docs.self, &op, 1, NULL, NULL);
+out:
+	free((void *)body.p);
+	if (found != NULL)
+		km->docs.vt->found_free(found);
+	return r;
+}
+
+/** The newest one of the algorithm that the options name. */
+static const struct gh_doc *
+newest_key(const struct gh_docs_found *found, enum jose_alg alg)
+{
+	const struct gh_doc *newest = NULL;
+
+	for (size_t i = 0; i < found->n; i++) {
+		const struct gh_doc *doc = &found->docs[i];
+
+		if (jose_alg_of(doc_str(doc->body, "alg")) != alg)
+			continue;
+		if (newest == NULL || doc_int(doc->body, "created_at_s", 0) >
+				doc_int(newest->body, "created_at_s", 0))
+			newest = doc;
+	}
+	return newest;
+}
+
+int
+km_keys_open(struct km *km, const struct km_config *config)
+{
+	static const enum jose_alg algs[] = { JOSE_ES256, JOSE_RS256, JOSE_EDDSA };
+	enum jose_alg alg = algs[config->signing_algorithm.v];
+	const struct gh_find find = { .tenant = KM_TENANT, .kind = GH_STR("signing_key"),
+		.limit = GH_FIND_MAX };
+	struct gh_docs_found *found = NULL;
+	int r = km->docs.vt->find(km->docs.self, &find, &found);
+
+	if (r < 0) {
+		gh_inst_log(km->inst, LOG_ERR, "cannot read signing keys: %s", gh_strerror(r));
+		return r;
+	}
+	r = open_cluster_key(km, config, found->n > 0);
+	if (r < 0)
+		goto out;
+	const struct gh_doc *doc = newest_key(found, alg);
+
+	if (doc == NULL)
+		r = create_signing_key(km, alg);
+	else
+		r = load_signing_key(km, alg, doc);
+	if (r == 0 && doc != NULL)
+		r = update_issuer(km, doc);
+	if (r < 0)
+		goto out;
+	pthread_rwlock_init(&km->keys_lock, NULL);
+	km->keys[km->key_count++] = jose_key_ref(km->signing_key);
+out:
+	km->docs.vt->found_free(found);
+	if (r < 0)
+		km_keys_close(km);
+	return r;
+}
+
+void
+km_keys_close(struct km *km)
+{
+	if (km->key_count > 0)
+		pthread_rwlock_destroy(&km->keys_lock);
+	while (km->key_count > 0)
+		jose_key_unref(km->keys[--km->key_count]);
+	jose_key_unref(km->signing_key);
+	crypto_secret_free(km->cluster_key, sizeof(*km->cluster_key));
+	km->signing_key = NULL;
+	km->cluster_key = NULL;
+}
+
+/* ---- Public keys ------------------------------------------------------------------------------- */
+
+static struct jose_key *
+find_known(struct km *km, struct gh_str kid)
+{
+	struct jose_key *key = NULL;
+
+	pthread_rwlock_rdlock(&km->keys_lock);
+	for (size_t i = 0; i < km->key_count && key == NULL; i++)
+		if (gh_str_eq(jose_key_kid(km->keys[i]), kid))
+			key = jose_key_ref(km->keys[i]);
+	pthread_rwlock_unlock(&km->keys_lock);
+	return key;
+}
+
+/** Keep a key that was just read; when the table is full it is simply read again next time. */
+static void
+remember(struct km *km, struct jose_key *key)
+{
+	pthread_rwlock_wrlock(&km->keys_lock);
+	if (km->key_count < KM_KEYS_MAX)
+		km->keys[km->key_count++] = jose_key_ref(key);
+	pthread_rwlock_unlock(&km->keys_lock);
+}
+
+int
+km_key_find(struct km *km, const char *kid, struct jose_key **ret_key)
+{
+	struct gh_docs_found *found = NULL;
+	struct jose_key *key = find_known(km, gh_str_of(kid));
+	json_t *jwk = NULL;
+	int r;
+
+	if (key != NULL) {
+		*ret_key = key;
+		return GH_OK;
+	}
+	if (kid[0] == '\0')
+		return GH_ENOENT;
+	r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("issuer_key"), gh_str_of(kid), &found);
+	if (r < 0)
+		return r;
+	struct gh_str body = found->docs[0].body;
+
+	r = GH_ENOENT;
+	if (gh_str_eq(doc_str(body, "issuer"), gh_str_of(km->issuer)))
+		r = doc_map_to_json(doc_map(body, "jwk"), &jwk);
+	if (r == 0)
+		r = jose_key_from_json(jwk, &key);
+	if (r == 0) {
+		remember(km, key);
+		*ret_key = key;
+	}
+	json_decref(jwk);
+	km->docs.vt->found_free(found);
+	return r == GH_EINVAL ? GH_ENOENT : r;
+}
+
+int
+km_keys_json(struct km *km, json_t **ret_json)
+{
+	const struct gh_find find = { .tenant = KM_TENANT, .kind = GH_STR("issuer_key"),
+		.limit = GH_FIND_MAX };
+	struct gh_docs_found *found = NULL;
+	json_t *keys = json_array(), *jwk;
+	int r = km->docs.vt->find(km->docs.self, &find, &found);
+
+	if (r < 0) {
+		json_decref(keys);
+		return r;
+	}
+	for (size_t i = 0; i < found->n; i++)
+		if (doc_map_to_json(doc_map(found->docs[i].body, "jwk"), &jwk) == 0)
+			json_array_append_new(keys, jwk);
+	km->docs.vt->found_free(found);
+	*ret_json = json_pack("{s:o}", "keys", keys);
+	return *ret_json != NULL ? GH_OK : GH_ENOMEM;
+}
