@@ -258,6 +258,18 @@ check_hooks(const struct check *c, const struct gh_plugin *d)
 	return 0;
 }
 
+/** Pages of the kernel itself, on the management chain. */
+static bool
+is_kernel_page(const struct gh_mount_row *row)
+{
+	static const char *const pages[] = { "/metrics", "/healthz", "/readyz" };
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (row->chain == GH_CHAIN_MANAGEMENT && strcmp(row->prefix, pages[i]) == 0)
+			return true;
+	return false;
+}
+
 /** @return what is wrong with the prefix of a mount, or NULL. */
 static const char *
 prefix_fault(struct gh_str prefix)
@@ -298,6 +310,8 @@ check_mounts(const struct check *c, const struct gh_plugin *d)
 			return refuse(c, GH_EINVAL, "the prefix '%.64s' %s", row->prefix, fault);
 		if ((unsigned)row->chain > GH_CHAIN_MANAGEMENT)
 			return refuse(c, GH_EINVAL, "%s is in the unknown chain %u", row->prefix, (unsigned)row->chain);
+		if (is_kernel_page(row))
+			return refuse(c, GH_ECONFLICT, "%s belongs to the kernel", row->prefix);
 		if ((row->hook != NULL) == (row->handler != NULL))
 			return refuse(c, GH_EINVAL, "%s must have either a hook or a handler", row->prefix);
 		if ((unsigned)row->lane >= GH_LANE_COUNT)

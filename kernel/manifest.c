@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "kernel/base.h"
@@ -97,7 +96,7 @@ check_name(struct reader *rd, unsigned line, const char *what, struct gh_str nam
 		"begin with '-' or '.'", what, NAME_MAX_BYTES);
 }
 
-/* ---- node: ------------------------------------------------------------------------------------- */
+/* ---- node:, log:, access_log:, pool: ----------------------------------------------------------- */
 
 struct node_section {
 	struct gh_str name;
@@ -118,8 +117,9 @@ struct log_section {
 	struct gh_choice level, format;
 };
 
-static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
-static const int log_level_values[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+/* Each at the number that <syslog.h> gives it, from LOG_EMERG to LOG_DEBUG. */
+static const char *const log_levels[] = { "emerg", "alert", "crit", "error", "warning", "notice", "info",
+	"debug", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
 
 static const struct gh_opt log_opts[] = {
@@ -165,13 +165,13 @@ static int
 read_log(struct reader *rd, const struct yaml_node *node)
 {
 	struct krn_config config;
-	int r = fill(rd, log_opts, sizeof(struct log_section), node, "node: log", &config);
+	int r = fill(rd, log_opts, sizeof(struct log_section), node, "log", &config);
 
 	if (r < 0)
 		return r;
 	const struct log_section *log = config.block;
 
-	rd->m->node.log_level = log_level_values[log->level.v];
+	rd->m->node.log_level = (int)log->level.v;
 	rd->m->node.log_format = (enum krn_log_format)log->format.v;
 	krn_options_done(&config);
 	return 0;
@@ -181,7 +181,7 @@ static int
 read_access_log(struct reader *rd, const struct yaml_node *node)
 {
 	struct krn_config config;
-	int r = fill(rd, access_opts, sizeof(struct access_section), node, "node: access_log", &config);
+	int r = fill(rd, access_opts, sizeof(struct access_section), node, "access_log", &config);
 
 	if (r < 0)
 		return r;
@@ -197,7 +197,7 @@ static int
 read_pool(struct reader *rd, const struct yaml_node *node)
 {
 	struct krn_config config;
-	int r = fill(rd, pool_opts, sizeof(struct pool_section), node, "node: pool", &config);
+	int r = fill(rd, pool_opts, sizeof(struct pool_section), node, "pool", &config);
 
 	if (r < 0)
 		return r;
@@ -211,7 +211,6 @@ read_pool(struct reader *rd, const struct yaml_node *node)
 	return 0;
 }
 
-/** What `node:` says itself, without its sections. */
 static int
 read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line)
 {
@@ -236,26 +235,15 @@ read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line
 static int
 read_node(struct reader *rd, const struct yaml_node *node)
 {
-	static const char *const sections[] = { "log", "access_log", "pool", NULL };
-	static const char *const sections_and_workers[] = { "log", "access_log", "pool", "workers", NULL };
-	const struct yaml_node *own = node, *workers = yaml_get(node, GH_STR("workers"));
-	int r;
+	static const char *const not_auto[] = { "workers", NULL };
+	const struct yaml_node *workers = yaml_get(node, GH_STR("workers")), *own = node;
 
-	if (node != NULL && node->kind == YAML_MAPPING_NODE_KIND) {
-		bool is_auto = workers != NULL && gh_str_eq(workers->text, GH_STR("auto"));
-
-		own = yaml_pick(rd->m->doc, node, is_auto ? sections_and_workers : sections, false);
+	if (workers != NULL && gh_str_eq(workers->text, GH_STR("auto"))) {
+		own = yaml_pick(rd->m->doc, node, not_auto, false);
 		if (own == NULL)
 			return out_of_memory(rd);
 	}
-	r = read_node_options(rd, own, node != NULL ? node->line : 1);
-	if (r == 0)
-		r = read_log(rd, yaml_get(node, GH_STR("log")));
-	if (r == 0)
-		r = read_access_log(rd, yaml_get(node, GH_STR("access_log")));
-	if (r == 0)
-		r = read_pool(rd, yaml_get(node, GH_STR("pool")));
-	return r;
+	return read_node_options(rd, own, node != NULL ? node->line : 1);
 }
 
 /* ---- listeners: -------------------------------------------------------------------------------- */
@@ -529,7 +517,7 @@ read_entry(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 }
 
 static int
-read_entries(struct reader *rd, const struct yaml_node *node, unsigned line)
+read_entries(struct reader *rd, const struct yaml_node *node)
 {
 	size_t n;
 	int r = check_list(rd, node, "plugins", ENTRIES_MAX, &n);
@@ -537,7 +525,7 @@ read_entries(struct reader *rd, const struct yaml_node *node, unsigned line)
 	if (r < 0)
 		return r;
 	if (n == 0)
-		return complain(rd, node != NULL ? node->line : line, "plugins: names no plugin");
+		return complain(rd, node != NULL ? node->line : 1, "plugins: names no plugin");
 	rd->m->entries = yaml_alloc(rd->m->doc, n * sizeof(*rd->m->entries));
 	if (rd->m->entries == NULL)
 		return out_of_memory(rd);
@@ -552,8 +540,16 @@ read_entries(struct reader *rd, const struct yaml_node *node, unsigned line)
 static int
 read_root(struct reader *rd)
 {
-	static const char *const keys[] = { "node", "listeners", "plugins", NULL };
+	static const struct {
+		const char *key;
+		int (*read)(struct reader *rd, const struct yaml_node *node);
+	} sections[] = {
+		{ "node", read_node }, { "log", read_log }, { "access_log", read_access_log },
+		{ "pool", read_pool }, { "listeners", read_listeners }, { "plugins", read_entries },
+	};
+	static const char *const keys[] = { "node", "log", "access_log", "pool", "listeners", "plugins", NULL };
 	const struct yaml_node *root = yaml_root(rd->m->doc);
+	int r = 0;
 
 	if (root == NULL || root->kind != YAML_MAPPING_NODE_KIND)
 		return complain(rd, root != NULL ? root->line : 1,
@@ -564,14 +560,10 @@ read_root(struct reader *rd)
 		return out_of_memory(rd);
 	if (unknown->n > 0)
 		return complain(rd, unknown->key_lines[0],
-			"%.*s: unknown key; known are: node, listeners, plugins",
+			"%.*s: unknown key; known are: node, log, access_log, pool, listeners, plugins",
 			(int)(unknown->keys[0].n < 64 ? unknown->keys[0].n : 64), unknown->keys[0].p);
-	int r = read_node(rd, yaml_get(root, GH_STR("node")));
-
-	if (r == 0)
-		r = read_listeners(rd, yaml_get(root, GH_STR("listeners")));
-	if (r == 0)
-		r = read_entries(rd, yaml_get(root, GH_STR("plugins")), root->line);
+	for (size_t i = 0; r == 0 && i < sizeof(sections) / sizeof(sections[0]); i++)
+		r = sections[i].read(rd, yaml_get(root, gh_str_of(sections[i].key)));
 	return r;
 }
 

@@ -7,8 +7,10 @@
  * their type is decided; a value never becomes syntax, and $${ stands for ${.  Unknown keys are errors.
  * Every message names file and line.
  *
- *   node: { name, workers, drain_ms, txn_arena_bytes, log: { level, format },
- *           access_log: { format, file }, pool: { store, crypto, net, queue } }
+ *   node: { name, workers, drain_ms, txn_arena_bytes }
+ *   log: { level, format }
+ *   access_log: { format, file }
+ *   pool: { store, crypto, net, queue }
  *   listeners: [ { name, chain, engine, address, port, tls, certificate_file, key_file, head_ms,
  *           idle_ms, max_head_bytes, max_connections } ]
  *   plugins: [ NAME | NAME: { as, provide, needs, dry_run, bypass, on_error, and its options } ]
@@ -23,7 +25,7 @@
 enum krn_log_format { KRN_LOG_TEXT, KRN_LOG_JSON };
 enum krn_access_format { KRN_ACCESS_OFF, KRN_ACCESS_COMMON, KRN_ACCESS_JSON };
 
-/** `node:`, with defaults filled in. */
+/** `node:`, `log:`, `access_log:` and `pool:`, with defaults filled in. */
 struct krn_node_options {
 	struct gh_str name;
 	uint64_t workers;            /**< 0: as many as affinity and cgroup allow. */

@@ -124,7 +124,8 @@ test_refused(void)
 	} rows[] = {
 		{ "", "m.yaml:1: a manifest is a mapping with the keys node, listeners and plugins" },
 		{ "- p", "m.yaml:1: a manifest is a mapping with the keys node, listeners and plugins" },
-		{ "plugins: [p]\nplugin: [q]", "m.yaml:2: plugin: unknown key; known are: node, listeners, plugins" },
+		{ "plugins: [p]\nplugin: [q]", "m.yaml:2: plugin: unknown key; known are: node, log, access_log, pool, "
+			"listeners, plugins" },
 		{ "plugins: [p]\nplugins: [q]", "m.yaml:2: the key 'plugins' is given twice" },
 		{ "node: {}", "m.yaml:1: plugins: names no plugin" },
 		{ "plugins: []", "m.yaml:1: plugins: names no plugin" },
@@ -145,11 +146,11 @@ test_refused(void)
 			"m.yaml:1: p: needs: docs/1: must be the label of an entry" },
 		{ "node: { workers: many }\nplugins: [p]",
 			"m.yaml:1: node: workers: must be a whole number, without quotes" },
-		{ "node: { log: { level: loud } }\nplugins: [p]",
-			"m.yaml:1: node: log: level: must be one of: error, warning, notice, info, debug" },
-		{ "node: { log: info }\nplugins: [p]", "m.yaml:1: node: log: must be a mapping of keys to values" },
-		{ "node: { pool: { crypto: 0 } }\nplugins: [p]",
-			"m.yaml:1: node: pool: crypto: must be between 1 and 64" },
+		{ "log: { level: loud }\nplugins: [p]",
+			"m.yaml:1: log: level: must be one of: emerg, alert, crit, error, warning, notice, info, debug" },
+		{ "log: info\nplugins: [p]", "m.yaml:1: log: must be a mapping of keys to values" },
+		{ "pool: { crypto: 0 }\nplugins: [p]",
+			"m.yaml:1: pool: crypto: must be between 1 and 64" },
 		{ "node: 1\nplugins: [p]", "m.yaml:1: node: must be a mapping of keys to values" },
 		{ LISTENER(", x: 1"), "m.yaml:2: listener: x: unknown key; known are: name, chain, engine, address, "
 			"port, tls, certificate_file, key_file, head_ms, idle_ms, max_head_bytes, max_connections" },
