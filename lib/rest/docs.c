@@ -9,6 +9,8 @@
 #include "lib/rest/context.h"
 
 #define BATCH_MAX 20000      /* changes in one commit */
+#define EACH_PAGE 100        /* documents at a time in rest_find_each() */
+#define CURSOR_MAX 4096      /* index values and an id */
 #define ROLLOUT_WAIT_MS 2000 /* DESIGN: a management write waits at most that long */
 
 struct rest_batch {
@@ -98,6 +100,34 @@ rest_find_equal(struct rest_context *ctx, const char *kind, const char *index,
 	};
 
 	return rest_find(ctx, &find, ret_found);
+}
+
+int
+rest_find_each(struct rest_context *ctx, struct gh_find *find, rest_each_fn *fn, void *arg)
+{
+	const struct gh_docs *docs = &ctx->services->docs;
+	char cursor[CURSOR_MAX];
+	int r;
+
+	find->tenant = ctx->tenant;
+	find->limit = EACH_PAGE;
+	find->cursor = GH_STR_NONE;
+	do {
+		struct gh_docs_found *found = NULL;
+
+		r = docs->vt->find(docs->self, find, &found);
+		if (r < 0)
+			return r;
+		for (size_t i = 0; r == 0 && i < found->n; i++)
+			r = fn(ctx, &found->docs[i], arg);
+		if (found->next.n > sizeof(cursor))
+			r = r == 0 ? GH_ETOOBIG : r;
+		else if (found->next.n > 0)
+			memcpy(cursor, found->next.p, found->next.n);
+		find->cursor = (struct gh_str){ cursor, found->next.n };
+		docs->vt->found_free(found);
+	} while (r == 0 && find->cursor.n > 0);
+	return r;
 }
 
 /* ---- The batch ------------------------------------------------------------------------------------- */

@@ -32,7 +32,8 @@
  *   }
  *
  * rest_serve() has done before: version segment, route (404, 405 with Allow), HEAD and OPTIONS, bearer
- * token (401), scopes (403), query string.  The manifest's needs of the plugin are REST_NEEDS.
+ * token (401), scopes (403), query string.  The plugin's table of needs has REST_NEEDS, its fragment of
+ * the build links $(REST_LIBS).
  *
  * What an operation returns: 0 after it has set a reply; an error of rest_fail(), whose reply stands;
  * any other gh_err, which is answered with the status of rest_fail_err().
@@ -226,6 +227,13 @@ int rest_find(struct rest_context *ctx, struct gh_find *find, const struct gh_do
 /** Up to GH_FIND_MAX documents whose first @p n indexed fields have these values. */
 int rest_find_equal(struct rest_context *ctx, const char *kind, const char *index,
 	const struct gh_str *equal, size_t n, const struct gh_docs_found **ret_found);
+
+/** Called for one document, which is the caller's only until it returns.  @return not 0: stop. */
+typedef int rest_each_fn(struct rest_context *ctx, const struct gh_doc *doc, void *arg);
+/** Call @p fn for every document, however many there are; each page is freed before the next one.
+ *  @param find  its tenant, limit and cursor are set by this function.
+ *  @return 0; what @p fn returned to stop; or an error of docs/1. */
+int rest_find_each(struct rest_context *ctx, struct gh_find *find, rest_each_fn *fn, void *arg);
 
 /** Add to the context's batch.  @param body  GIVE: malloc()ed, from doc_finish() and its like.
  *  @param expect_rev  as in struct gh_doc_op. */

@@ -180,15 +180,17 @@ check_object(struct rest_context *ctx, const struct place *place, const struct r
 	for (const struct rest_field *field = schema; field->type != REST_END; field++) {
 		struct place here = { place, field->name, 0 };
 		json_t *value = json_object_get(object, field->name);
+		bool is_absent = value == NULL || json_is_null(value);
 		int r = 0;
 
-		if (value != NULL && !json_is_null(value))
-			r = check_value(ctx, &here, field, value);
-		else if (field->is_required)
+		if (is_absent && field->dflt != NULL) {
+			value = json_loads(field->dflt, JSON_DECODE_ANY, NULL);
+			r = js_set(object, field->name, value);
+		} else if (is_absent && field->is_required) {
 			r = refuse(ctx, &here, "is missing");
-		else if (field->dflt != NULL)
-			r = js_set(object, field->name,
-				json_loads(field->dflt, JSON_DECODE_ANY, NULL));
+		}
+		if (r == 0 && (!is_absent || field->dflt != NULL))
+			r = check_value(ctx, &here, field, value);
 		if (r < 0)
 			return r;
 	}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file deploy.c
+ * @brief Deployments: one flat document per API and environment that says all a gateway must know.
+ */
+#include <stdlib.h>
+
+#include "lib/doc/doc_json.h"
+#include "lib/json/json.h"
+#include "plugins/publisher/publisher.h"
+
+/* ---- Every deployment of an API ---------------------------------------------------------------------- */
+
+int
+publisher_deployments_of(struct rest_context *ctx, struct gh_str api_id,
+	const struct gh_docs_found **ret_found)
+{
+	return rest_find_equal(ctx, "deployment", "api", &api_id, 1, ret_found);
+}
+
+int
+publisher_deployments_change(struct rest_context *ctx, struct gh_str api_id, struct gh_str changes)
+{
+	const struct gh_docs_found *found;
+	int r = publisher_deployments_of(ctx, api_id, &found);
+
+	for (size_t i = 0; r == 0 && i < found->n; i++) {
+		const struct gh_doc *doc = &found->docs[i];
+		struct gh_str body;
+
+		r = doc_merge(doc->body, changes, &body);
+		if (r == 0)
+			r = rest_put(ctx, "deployment", doc->id, body, doc->rev);
+	}
+	return r;
+}
+
+int
+publisher_deployments_remove(struct rest_context *ctx, struct gh_str api_id)
+{
+	const struct gh_docs_found *found;
+	int r = publisher_deployments_of(ctx, api_id, &found);
+
+	for (size_t i = 0; r == 0 && i < found->n; i++)
+		r = rest_delete(ctx, "deployment", found->docs[i].id, found->docs[i].rev);
+	return r;
+}
+
+json_t *
+publisher_deployment_row(struct rest_context *ctx, const struct gh_doc *deployment)
+{
+	struct gh_str body = deployment->body;
+	struct gh_str revision_id = doc_str(body, "revision_id");
+	struct gh_str name = doc_str(body, "environment"), vhost = doc_str(body, "vhost");
+	json_t *at = publisher_time(doc_int(body, "deployed_at_s", 0));
+	json_t *row = json_pack("{s:s%,s:s%,s:s,s:s%,s:b,s:O,s:O}",
+		"revisionUuid", revision_id.p, revision_id.n, "name", name.p, name.n,
+		"status", "APPROVED", "vhost", vhost.p, vhost.n,
+		"displayOnDevportal", doc_bool(body, "display_on_devportal", true),
+		"deployedTime", at, "successDeployedTime", at);
+
+	(void)ctx;
+	json_decref(at);
+	return row;
+}
+
+int
+publisher_deployment_list(struct rest_context *ctx)
+{
+	const struct rest_page page = { GH_FIND_MAX, 0 };
+	const struct gh_docs_found *found;
+	const struct gh_doc *api;
+	int r = publisher_api_of_path(ctx, &api);
+
+	if (r == 0)
+		r = publisher_deployments_of(ctx, api->id, &found);
+	return r == 0 ? rest_reply_docs(ctx, &page, found, publisher_deployment_row) : r;
+}
+
+/* ---- The document ------------------------------------------------------------------------------------ */
+
+static void
+put_texts(struct doc_writer *w, const char *name, const json_t *texts)
+{
+	json_t *text;
+	size_t i;
+
+	doc_begin_array(w, name);
+	json_array_foreach(texts, i, text)
+		if (json_is_string(text))
+			doc_put_str(w, NULL, js_text(text));
+	doc_end(w);
+}
+
+static void
+put_scopes(struct doc_writer *w, const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	doc_begin_array(w, "scopes");
+	json_array_foreach(rows, i, row) {
+		const json_t *scope = js_object(row, "scope");
+
+		doc_begin_map(w, NULL);
+		doc_put_str(w, "name", js_str(scope, "name"));
+		put_texts(w, "roles", js_array(scope, "bindings"));
+		doc_end(w);
+	}
+	doc_end(w);
+}
+
+static void
+put_operations(struct doc_writer *w, const json_t *operations)
+{
+	json_t *operation;
+	size_t i;
+
+	doc_begin_array(w, "operations");
+	json_array_foreach(operations, i, operation) {
+		doc_begin_map(w, NULL);
+		doc_put_str(w, "target", js_str(operation, "target"));
+		doc_put_str(w, "verb", js_str(operation, "verb"));
+		doc_put_str(w, "auth_type", js_str(operation, "authType"));
+		doc_put_str(w, "tier", js_str(operation, "throttlingPolicy"));
+		put_texts(w, "scopes", js_array(operation, "scopes"));
+		doc_end(w);
+	}
+	doc_end(w);
+}
+
+static void
+put_endpoints(struct doc_writer *w, const char *name, const json_t *dto, const char *which)
+{
+	json_t *urls = publisher_endpoints(dto, which);
+
+	put_texts(w, name, urls);
+	json_decref(urls);
+}
+
+/** What comes from the API as it is now. */
+static void
+put_api_part(struct doc_writer *w, const struct gh_doc *api)
+{
+	static const char *const names[] = { "name", "version", "context", "provider", "type", "state" };
+
+	doc_put_str(w, "api_id", api->id);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		doc_put_str(w, names[i], doc_str(api->body, names[i]));
+	doc_put_bool(w, "is_default", doc_bool(api->body, "is_default", false));
+}
+
+/** What comes from the revision's snapshot. */
+static void
+put_revision_part(struct doc_writer *w, const struct gh_doc *revision, const json_t *dto)
+{
+	doc_put_str(w, "revision_id", revision->id);
+	doc_put_int(w, "revision_number", doc_int(revision->body, "number", 0));
+	doc_put_str(w, "api_tier", js_str_or(dto, "apiThrottlingPolicy", GH_STR("")));
+	doc_put_str(w, "authorization_header",
+		js_str_or(dto, "authorizationHeader", GH_STR("Authorization")));
+	doc_put_str(w, "api_key_header", js_str_or(dto, "apiKeyHeader", GH_STR("ApiKey")));
+	doc_put_bool(w, "pass_credentials", js_bool(dto, "passCredentials", false));
+	put_texts(w, "transport", js_array(dto, "transport"));
+	put_scopes(w, js_array(dto, "scopes"));
+	put_operations(w, js_array(dto, "operations"));
+	put_endpoints(w, "production", dto, "production_endpoints");
+	put_endpoints(w, "sandbox", dto, "sandbox_endpoints");
+}
+
+/* ---- Deploy ------------------------------------------------------------------------------------------ */
+
+static const struct rest_field target_schema[] = {
+	{ "name", REST_STRING, .is_required = true, .max = 255 },
+	{ "vhost", REST_STRING, .max = 255 },
+	{ "displayOnDevportal", REST_BOOLEAN, .dflt = "true" },
+	{ .type = REST_END },
+};
+
+static int
+find_environment(struct rest_context *ctx, const json_t *target,
+	const struct publisher_environment **ret_environment)
+{
+	struct gh_str name = js_str(target, "name"), vhost = js_str(target, "vhost");
+
+	for (const struct publisher_environment *e = publisher_environments; e->name != NULL; e++) {
+		if (!gh_str_eq(name, gh_str_of(e->name)))
+			continue;
+		if (vhost.n > 0 && !gh_str_eq(vhost, gh_str_of(e->vhost)))
+			return rest_fail(ctx, 400, "The environment %s has no virtual host '%.100s'",
+				e->name, vhost.p);
+		*ret_environment = e;
+		return 0;
+	}
+	return rest_fail(ctx, 400, "There is no gateway environment '%.100s'", name.p);
+}
+
+static struct gh_str
+deployment_id(struct rest_context *ctx, const struct gh_doc *api, const char *environment)
+{
+	return gh_call_printf(ctx->call, "%.*s/%s", GH_STR_ARG(api->id), environment);
+}
+
+/** A revision of the API; 404 otherwise. */
+static int
+get_revision(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
+	const struct gh_doc **ret_revision)
+{
+	const struct gh_doc *revision;
+	int r = rest_get(ctx, "revision", id, &revision);
+
+	if (r < 0)
+		return r;
+	if (!gh_str_eq(doc_str(revision->body, "api_id"), api->id))
+		return rest_fail(ctx, 404, "The API has no revision with the id '%.*s'",
+			GH_STR_ARG(id));
+	*ret_revision = revision;
+	return 0;
+}
+
+/** One target of a deployment request. */
+static int
+put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
+	const json_t *dto, const json_t *target)
+{
+	const struct publisher_environment *environment;
+	const json_t *api_dto = publisher_stored_dto(api->body);
+	struct doc_writer w;
+	int r = rest_own_json(ctx, (json_t *)api_dto);
+
+	if (r == 0)
+		r = find_environment(ctx, target, &environment);
+	if (r < 0)
+		return r;
+	struct gh_str id = deployment_id(ctx, api, environment->name);
+
+	if (id.p == NULL)
+		return GH_ENOMEM;
+	doc_writer_init(&w);
+	put_api_part(&w, api);
+	put_texts(&w, "tiers", js_array(api_dto, "policies"));
+	put_revision_part(&w, revision, dto);
+	doc_put_str(&w, "environment", gh_str_of(environment->name));
+	doc_put_str(&w, "vhost", gh_str_of(environment->vhost));
+	doc_put_bool(&w, "display_on_devportal", js_bool(target, "displayOnDevportal", true));
+	doc_put_int(&w, "deployed_at_s", publisher_now_s());
+	return rest_put_written(ctx, "deployment", id, &w, GH_REV_ANY);
+}
+
+/** Write the API unchanged, so that nobody changes its state meanwhile. */
+static int
+touch_api(struct rest_context *ctx, const struct gh_doc *api)
+{
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	return publisher_api_put(ctx, api, &w);
+}
+
+/** Answer with the deployments that match @p revision (all when it is NULL), as they are now. */
+static int
+reply_deployments(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision)
+{
+	const struct gh_docs_found *found;
+	json_t *list = json_array();
+	int r = publisher_deployments_of(ctx, api->id, &found);
+
+	for (size_t i = 0; r == 0 && i < found->n; i++) {
+		const struct gh_doc *doc = &found->docs[i];
+
+		if (revision != NULL &&
+		    !gh_str_eq(doc_str(doc->body, "revision_id"), revision->id))
+			continue;
+		if (json_array_append_new(list, publisher_deployment_row(ctx, doc)) < 0)
+			r = GH_ENOMEM;
+	}
+	if (r == 0)
+		return rest_reply(ctx, 201, list);
+	json_decref(list);
+	return r;
+}
+
+/** Whether the revision can be deployed at all. */
+static int
+check_deployable(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto,
+	const json_t *targets)
+{
+	if (json_array_size(targets) == 0)
+		return rest_fail(ctx, 400, "The body names no environment to deploy to");
+	if (gh_str_eq(doc_str(api->body, "state"), GH_STR("RETIRED")))
+		return rest_fail(ctx, 400, "A retired API cannot be deployed");
+	if (!publisher_has_endpoint(dto))
+		return rest_fail(ctx, 400, "The revision has no endpoint; an API needs one before it "
+			"can be deployed");
+	return 0;
+}
+
+int
+publisher_deploy(struct rest_context *ctx)
+{
+	const struct gh_doc *api, *revision = NULL;
+	struct gh_str revision_id;
+	json_t *targets, *target, *dto = NULL;
+	size_t i;
+	int r = publisher_api_of_path(ctx, &api);
+
+	if (r == 0)
+		r = rest_query_need(ctx, "revisionId", &revision_id);
+	if (r == 0)
+		r = get_revision(ctx, api, revision_id, &revision);
+	if (r == 0)
+		r = rest_body_array(ctx, target_schema, &targets);
+	if (r == 0) {
+		dto = publisher_stored_dto(revision->body);
+		r = rest_own_json(ctx, dto);
+	}
+	if (r == 0)
+		r = check_deployable(ctx, api, dto, targets);
+	if (r < 0)
+		return r;
+	json_array_foreach(targets, i, target)
+		if (r == 0)
+			r = put_deployment(ctx, api, revision, dto, target);
+	if (r == 0)
+		r = touch_api(ctx, api);
+	if (r == 0)
+		r = rest_commit(ctx, NULL);
+	return r == 0 ? reply_deployments(ctx, api, revision) : r;
+}
+
+/* ---- Undeploy ---------------------------------------------------------------------------------------- */
+
+/** The revision that revisionId or revisionNumber name. */
+static int
+revision_of_query(struct rest_context *ctx, const struct gh_doc *api,
+	const struct gh_doc **ret_revision)
+{
+	struct gh_str id = rest_query(ctx, "revisionId"), number = rest_query(ctx, "revisionNumber");
+	const struct gh_docs_found *found;
+	bool is_number = number.n < 10;
+
+	if (id.n > 0)
+		return get_revision(ctx, api, id, ret_revision);
+	if (number.n == 0)
+		return rest_fail(ctx, 400, "One of the query parameters 'revisionId' and "
+			"'revisionNumber' must be there");
+	for (size_t i = 0; i < number.n && number.n < 10; i++)
+		is_number &= number.p[i] >= '0' && number.p[i] <= '9';
+	if (!is_number)
+		return rest_fail(ctx, 400, "The query parameter 'revisionNumber' must be a number");
+	int r = rest_find_equal(ctx, "revision", "api", (struct gh_str[]){ api->id, number }, 2,
+		&found);
+
+	if (r < 0)
+		return r;
+	if (found->n == 0)
+		return rest_fail(ctx, 404, "The API has no revision %.*s", GH_STR_ARG(number));
+	*ret_revision = &found->docs[0];
+	return 0;
+}
+
+/** Remove the revision from one environment. */
+static int
+remove_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
+	const json_t *target)
+{
+	const struct publisher_environment *environment;
+	const struct gh_doc *deployment;
+	int r = find_environment(ctx, target, &environment);
+
+	if (r < 0)
+		return r;
+	struct gh_str id = deployment_id(ctx, api, environment->name);
+
+	r = id.p != NULL ? rest_lookup(ctx, "deployment", id, &deployment) : GH_ENOMEM;
+	if (r == GH_ENOENT || (r == 0 &&
+	    !gh_str_eq(doc_str(deployment->body, "revision_id"), revision->id)))
+		return rest_fail(ctx, 400, "The revision is not deployed in %s", environment->name);
+	return r == 0 ? rest_delete(ctx, "deployment", id, deployment->rev) : r;
+}
+
+/** Remove the revision wherever it is. */
+static int
+remove_everywhere(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision)
+{
+	const struct gh_docs_found *found;
+	int r = publisher_deployments_of(ctx, api->id, &found);
+
+	for (size_t i = 0; r == 0 && i < found->n; i++)
+		if (gh_str_eq(doc_str(found->docs[i].body, "revision_id"), revision->id))
+			r = rest_delete(ctx, "deployment", found->docs[i].id, found->docs[i].rev);
+	return r;
+}
+
+int
+publisher_undeploy(struct rest_context *ctx)
+{
+	const struct gh_doc *api, *revision = NULL;
+	json_t *targets = NULL, *target;
+	bool is_everywhere = false;
+	size_t i;
+	int r = publisher_api_of_path(ctx, &api);
+
+	if (r == 0)
+		r = revision_of_query(ctx, api, &revision);
+	if (r == 0)
+		r = rest_query_bool(ctx, "allEnvironments", false, &is_everywhere);
+	if (r == 0)
+		r = rest_body_array(ctx, target_schema, &targets);
+	if (r < 0)
+		return r;
+	if (is_everywhere || json_array_size(targets) == 0)
+		r = remove_everywhere(ctx, api, revision);
+	else
+		json_array_foreach(targets, i, target)
+			if (r == 0)
+				r = remove_deployment(ctx, api, revision, target);
+	if (r == 0)
+		r = touch_api(ctx, api);
+	if (r == 0)
+		r = rest_commit(ctx, NULL);
+	return r == 0 ? reply_deployments(ctx, api, revision) : r;
+}

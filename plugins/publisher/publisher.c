@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file publisher.c
+ * @brief The publisher: REST operations by which APIs are made, published and deployed.
+ *
+ * Mounted at /api/am/publisher on the management chain; blocking, as it reads and writes docs/1.
+ */
+#include <syslog.h>
+
+#include "plugins/publisher/publisher.h"
+
+/* ---- Operations ------------------------------------------------------------------------------------- */
+
+#define VIEW "apim:api_view apim:api_manage "
+#define TRANSFER "apim:api_import_export apim:api_product_import_export"
+#define REVISION "apim:api_create apim:api_manage apim:api_publish"
+#define TIERS "apim:api_view apim:tier_view apim:tier_manage"
+#define BLOCK "apim:subscription_block apim:subscription_manage"
+
+static const struct rest_route routes[] = {
+	{ "GET", "/settings", "apim:api_view apim:publisher_settings", publisher_settings_get },
+
+	{ "GET", "/apis", VIEW "apim:api_import_export apim:api_list_view", publisher_api_list },
+	{ "GET", "/search", VIEW TRANSFER, publisher_search },
+	{ "POST", "/apis", "apim:api_create apim:api_manage", publisher_api_create },
+	{ "POST", "/apis/import-openapi", "apim:api_create apim:api_manage", publisher_import_openapi },
+	{ "GET", "/apis/{apiId}", VIEW TRANSFER, publisher_api_get },
+	{ "PUT", "/apis/{apiId}", REVISION, publisher_api_update },
+	{ "DELETE", "/apis/{apiId}", "apim:api_delete apim:api_manage apim:api_import_export",
+		publisher_api_delete },
+	{ "GET", "/apis/{apiId}/swagger", VIEW "apim:api_definition_view", publisher_swagger_get },
+	{ "PUT", "/apis/{apiId}/swagger", "apim:api_create apim:api_manage", publisher_swagger_update },
+	{ "POST", "/apis/{apiId}/generate-key", "apim:api_generate_key apim:api_manage",
+		publisher_key_generate },
+
+	{ "GET", "/apis/{apiId}/revisions", VIEW "apim:api_create apim:api_publish "
+		"apim:api_import_export", publisher_revision_list },
+	{ "POST", "/apis/{apiId}/revisions", REVISION " apim:api_import_export",
+		publisher_revision_create },
+	{ "GET", "/apis/{apiId}/revisions/{revisionId}", VIEW "apim:api_create apim:api_publish",
+		publisher_revision_get },
+	{ "DELETE", "/apis/{apiId}/revisions/{revisionId}", REVISION " apim:api_import_export",
+		publisher_revision_delete },
+	{ "GET", "/apis/{apiId}/deployments", VIEW "apim:api_create apim:api_publish",
+		publisher_deployment_list },
+	{ "POST", "/apis/{apiId}/deploy-revision", REVISION, publisher_deploy },
+	{ "POST", "/apis/{apiId}/undeploy-revision", REVISION " apim:api_import_export",
+		publisher_undeploy },
+
+	{ "POST", "/apis/change-lifecycle", "apim:api_publish apim:api_manage apim:api_import_export",
+		publisher_lifecycle_change },
+	{ "GET", "/apis/{apiId}/lifecycle-state", VIEW "apim:api_publish apim:api_create",
+		publisher_lifecycle_get },
+	{ "GET", "/apis/{apiId}/lifecycle-history", VIEW "apim:api_publish",
+		publisher_lifecycle_history },
+
+	{ "GET", "/subscriptions", "apim:api_view apim:subscription_view apim:subscription_manage",
+		publisher_subscription_list },
+	{ "POST", "/subscriptions/block-subscription", BLOCK, publisher_subscription_block },
+	{ "POST", "/subscriptions/unblock-subscription", BLOCK, publisher_subscription_unblock },
+
+	{ "GET", "/throttling-policies/{policyLevel}", TIERS, publisher_tier_list },
+	{ "GET", "/throttling-policies/{policyLevel}/{policyName}", TIERS, publisher_tier_get },
+	{ .method = NULL },
+};
+
+static const struct rest_api api = { .version = 4, .routes = routes };
+
+static void
+handle(void *process, const void *config, struct gh_call *call)
+{
+	struct publisher *p = process;
+
+	rest_serve(&api, &p->services, p, config, call);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------- */
+
+static int
+open_publisher(void *process, const void *config, struct gh_inst *inst)
+{
+	struct publisher *p = process;
+
+	(void)config;
+	p->inst = inst;
+	int r = rest_services_bind(inst, &p->services);
+
+	if (r < 0)
+		gh_inst_log(inst, LOG_ERR, "a needed service is missing: %s", gh_strerror(r));
+	return r;
+}
+
+static const char *const needs[] = { REST_NEEDS, NULL };
+
+static const struct gh_mount_row mounts[] = {
+	{ GH_CHAIN_MANAGEMENT, "/api/am/publisher", .handler = handle, .lane = GH_LANE_STORE,
+		.max_body_bytes = 10u << 20 },
+	{ .prefix = NULL },
+};
+
+GH_PLUGIN = {
+	GH_PLUGIN_ABI, .name = "publisher", .version = "1.0.0", .needs = needs, .mounts = mounts,
+	.process_size = sizeof(struct publisher), .open = open_publisher,
+};
