@@ -20,6 +20,7 @@ class Client:
         self.node, self.user, self.password = node, user, password
         self.session = requests.Session()
         self.session.verify = False
+        self.session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify
         self.dcr = self.register()
         self.token = self.password_token(SCOPES)["access_token"]
 
