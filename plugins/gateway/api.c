@@ -33,43 +33,98 @@ static const struct {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- Strings and lists ------------------------------------------------------------------ */
+/* ---- Fields: each map is walked once ---------------------------------------------------- */
 
-/* Which strings of the document are kept, and where. */
-static const struct {
-	const char *field;
-	size_t offset;
-} strings[] = {
-	{ "api_id", offsetof(struct gw_api, id) },
-	{ "name", offsetof(struct gw_api, name) },
-	{ "version", offsetof(struct gw_api, version) },
-	{ "context", offsetof(struct gw_api, context) },
-	{ "provider", offsetof(struct gw_api, provider) },
-	{ "api_tier", offsetof(struct gw_api, tier) },
-	{ "authorization_header", offsetof(struct gw_api, authorization_header) },
+/* What is read of a deployment, and of one of its operations. */
+struct deployment {
+	struct gh_str api_id, name, version, context, provider, api_tier, state;
+	struct gh_str authorization_header;
+	struct gh_str transport, operations, production, sandbox; /* arrays */
+	bool is_default, pass_credentials;
 };
 
-static int
-copy_strings(struct gw_api *api, const struct gh_doc *doc)
+struct operation {
+	struct gh_str target, verb, auth_type, tier;
+	struct gh_str scopes; /* array */
+};
+
+struct field {
+	struct gh_str name;
+	enum doc_type type;
+	size_t offset;
+};
+
+#define FIELD(T, field, type) { { #field, sizeof(#field) - 1 }, type, offsetof(T, field) }
+
+static const struct field deployment_fields[] = {
+	FIELD(struct deployment, api_id, DOC_STR), FIELD(struct deployment, name, DOC_STR),
+	FIELD(struct deployment, version, DOC_STR), FIELD(struct deployment, context, DOC_STR),
+	FIELD(struct deployment, provider, DOC_STR), FIELD(struct deployment, api_tier, DOC_STR),
+	FIELD(struct deployment, authorization_header, DOC_STR),
+	FIELD(struct deployment, state, DOC_STR), FIELD(struct deployment, transport, DOC_ARRAY),
+	FIELD(struct deployment, operations, DOC_ARRAY),
+	FIELD(struct deployment, production, DOC_ARRAY),
+	FIELD(struct deployment, sandbox, DOC_ARRAY),
+	FIELD(struct deployment, is_default, DOC_BOOL),
+	FIELD(struct deployment, pass_credentials, DOC_BOOL),
+};
+
+static const struct field operation_fields[] = {
+	FIELD(struct operation, target, DOC_STR), FIELD(struct operation, verb, DOC_STR),
+	FIELD(struct operation, auth_type, DOC_STR), FIELD(struct operation, tier, DOC_STR),
+	FIELD(struct operation, scopes, DOC_ARRAY),
+};
+
+/* Fill a zeroed struct; of two fields with one name the first counts. */
+static void
+read_fields(struct gh_str map, const struct field *fields, size_t n, void *ret)
 {
+	struct doc_iter it = doc_iter(map);
+	struct doc_value value;
+	struct gh_str name;
+	uint32_t seen = 0;
+
+	while (doc_next(&it, &name, &value)) {
+		size_t i = 0;
+
+		while (i < n && !gh_str_eq(fields[i].name, name))
+			i++;
+		if (i == n || (seen & UINT32_C(1) << i) != 0)
+			continue;
+		seen |= UINT32_C(1) << i;
+		void *at = (char *)ret + fields[i].offset;
+
+		if (value.type == fields[i].type && value.type == DOC_BOOL)
+			memcpy(at, &value.b, sizeof(value.b));
+		else if (value.type == fields[i].type)
+			memcpy(at, &value.s, sizeof(value.s));
+	}
+}
+
+static int
+copy_strings(struct gw_api *api, const struct gh_doc *doc, const struct deployment *from)
+{
+	struct gw_arena *arena = &api->entry.arena;
 	int r;
 
-	for (size_t i = 0; i < COUNT(strings); i++) {
-		struct gh_str *at = (struct gh_str *)(void *)((char *)api + strings[i].offset);
-
-		struct gh_str value = doc_str(doc->body, strings[i].field);
-
-		if ((r = gw_arena_str(&api->entry.arena, value, at)) < 0)
-			return r;
-	}
-	if (api->authorization_header.n == 0)
-		api->authorization_header = GH_STR("Authorization");
-	if ((r = gw_arena_str(&api->entry.arena, doc->tenant, &api->entry.tenant)) < 0 ||
-		(r = gw_arena_str(&api->entry.arena, doc->id, &api->entry.key.b)) < 0)
+	if ((r = gw_arena_str(arena, from->api_id, &api->id)) < 0 ||
+		(r = gw_arena_str(arena, from->name, &api->name)) < 0 ||
+		(r = gw_arena_str(arena, from->version, &api->version)) < 0 ||
+		(r = gw_arena_str(arena, from->context, &api->context)) < 0 ||
+		(r = gw_arena_str(arena, from->provider, &api->provider)) < 0 ||
+		(r = gw_arena_str(arena, from->api_tier, &api->tier)) < 0 ||
+		(r = gw_arena_str(arena, from->authorization_header,
+			&api->authorization_header)) < 0 ||
+		(r = gw_arena_str(arena, doc->tenant, &api->entry.tenant)) < 0 ||
+		(r = gw_arena_str(arena, doc->id, &api->entry.key.b)) < 0)
 		return r;
 	api->entry.key.a = api->entry.tenant;
+	if (api->authorization_header.n == 0)
+		api->authorization_header = GH_STR("Authorization");
 	return 0;
 }
+
+/* ---- Lists of strings ------------------------------------------------------------------- */
 
 /* Read the words of an array of strings.  @return 0 or GH_ENOMEM. */
 static int
@@ -171,20 +226,20 @@ add_route(struct gw_api *api, struct gh_str version)
 /* ---- Operations ------------------------------------------------------------------------- */
 
 static int
-read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_operation)
+read_operation(struct gw_arena *arena, struct gh_str map, struct gw_operation *ret_operation)
 {
-	struct gw_arena *arena = &api->entry.arena;
 	struct gw_operation operation = { .auth_type = GW_AUTH_ANY };
-	struct gh_str auth_type = doc_str(map, "auth_type");
+	struct operation from = { .tier = GH_STR_NONE };
 	int r;
 
+	read_fields(map, operation_fields, COUNT(operation_fields), &from);
 	for (size_t i = 0; i < COUNT(auth_types); i++)
-		if (gh_str_eq(auth_type, gh_str_of(auth_types[i].word)))
+		if (gh_str_eq(from.auth_type, gh_str_of(auth_types[i].word)))
 			operation.auth_type = auth_types[i].type;
-	if ((r = gw_arena_str(arena, doc_str(map, "verb"), &operation.method)) < 0 ||
-		(r = gw_arena_str(arena, doc_str(map, "target"), &operation.template)) < 0 ||
-		(r = gw_arena_str(arena, doc_str(map, "tier"), &operation.tier)) < 0 ||
-		(r = copy_words(arena, doc_array(map, "scopes"), &operation.scopes,
+	if ((r = gw_arena_str(arena, from.verb, &operation.method)) < 0 ||
+		(r = gw_arena_str(arena, from.target, &operation.template)) < 0 ||
+		(r = gw_arena_str(arena, from.tier, &operation.tier)) < 0 ||
+		(r = copy_words(arena, from.scopes, &operation.scopes,
 			&operation.scope_count)) < 0)
 		return r;
 	*ret_operation = operation;
@@ -192,9 +247,8 @@ read_operation(struct gw_api *api, struct gh_str map, struct gw_operation *ret_o
 }
 
 static int
-read_operations(struct gw_api *api, struct gh_str body)
+read_operations(struct gw_api *api, struct gh_str array)
 {
-	struct gh_str array = doc_array(body, "operations");
 	struct doc_iter it = doc_iter(array);
 	size_t most = doc_count(array), n = 0, skipped = 0;
 	struct gw_operation *operations = NULL;
@@ -213,7 +267,7 @@ read_operations(struct gw_api *api, struct gh_str body)
 			api->skipped++;
 			continue;
 		}
-		if ((r = read_operation(api, value.s, &operations[n])) < 0)
+		if ((r = read_operation(&api->entry.arena, value.s, &operations[n])) < 0)
 			return r;
 		if (operations[n].method.n == 0 || operations[n].template.n == 0)
 			api->skipped++;
@@ -314,34 +368,38 @@ read_transport(struct gw_api *api, struct gh_str array)
 static int
 fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
 {
+	struct deployment from = { .is_default = false };
 	int r;
 
-	if ((r = copy_strings(api, doc)) < 0)
+	read_fields(doc->body, deployment_fields, COUNT(deployment_fields), &from);
+	if ((r = copy_strings(api, doc, &from)) < 0)
 		return r;
 	if (api->id.n == 0 || api->name.n == 0 || api->version.n == 0 || api->context.n < 2 ||
 		api->context.p[0] != '/') {
 		*ret_why = "it lacks its id, name, version or context";
 		return GH_EINVAL;
 	}
-	if (read_state(api, doc_str(doc->body, "state")) < 0) {
+	if (read_state(api, from.state) < 0) {
 		*ret_why = "its state is not known";
 		return GH_EINVAL;
 	}
 	if ((r = add_route(api, api->version)) < 0 ||
-		(doc_bool(doc->body, "is_default", false) &&
-			(r = add_route(api, GH_STR_NONE)) < 0)) {
+		(from.is_default && (r = add_route(api, GH_STR_NONE)) < 0)) {
 		*ret_why = "its context and version make no canonical path";
 		return r;
 	}
-	api->pass_credentials = doc_bool(doc->body, "pass_credentials", false);
-	read_transport(api, doc_array(doc->body, "transport"));
-	if ((r = read_operations(api, doc->body)) < 0) {
+	api->pass_credentials = from.pass_credentials;
+	read_transport(api, from.transport);
+	if ((r = read_operations(api, from.operations)) < 0) {
 		*ret_why = "it has too many operations";
 		return r;
 	}
-	if ((r = read_endpoints(api, doc_array(doc->body, "production"), &api->production)) < 0)
+	if ((r = read_endpoints(api, from.production, &api->production)) < 0 ||
+		(r = read_endpoints(api, from.sandbox, &api->sandbox)) < 0)
 		return r;
-	return read_endpoints(api, doc_array(doc->body, "sandbox"), &api->sandbox);
+	if (api->skipped > 0)
+		*ret_why = "some of its operations or endpoints make no sense and are left out";
+	return 0;
 }
 
 static void
@@ -364,7 +422,7 @@ gw_api_new(const struct gh_doc *doc, unsigned rank, struct gw_api **ret_api, con
 	api->entry.object.free = api_free;
 	api->entry.rev = doc->rev;
 	api->rank = rank;
-	*ret_why = "";
+	*ret_why = NULL;
 	if ((r = fill(api, doc, ret_why)) < 0) {
 		api_free(&api->entry.object);
 		return r == GH_ENOMEM ? r : GH_EINVAL;

@@ -48,7 +48,7 @@ struct gw_api {
 };
 
 /** Make one.  @param doc  of the kind `deployment`; BORROW.
- *  @param[out] ret_why  on GH_EINVAL: STATIC, one sentence.
+ *  @param[out] ret_why  on GH_EINVAL, and when a part was left out: a STATIC sentence.
  *  @return 0, GH_EINVAL (the document says nothing that could be served), GH_ENOMEM. */
 int gw_api_new(const struct gh_doc *doc, unsigned rank, struct gw_api **ret_api,
 	const char **ret_why);

@@ -319,7 +319,7 @@ gw_snapshot_apply(struct gw_snapshot *snapshot, const struct gw_snapshot *previo
 		}
 		if (r == GH_ENOMEM)
 			return r;
-		*ret_why = r == GH_EINVAL ? change.why : NULL;
+		*ret_why = change.why;
 	}
 	return old != NULL || new != NULL ? replace(kind, snapshot, old, new) : 0;
 }

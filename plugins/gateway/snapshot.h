@@ -79,7 +79,7 @@ struct gw_scope {
 
 /** Apply one change to a root that is not published.  The applier.
  *  @param previous  where unchanged objects are taken from; may be NULL.
- *  @param[out] ret_why  STATIC: why the document was not taken; NULL when it was.
+ *  @param[out] ret_why  STATIC: why the document, or a part of it, was not taken; or NULL.
  *  @return 0 or GH_ENOMEM (the root can only be thrown away). */
 int gw_snapshot_apply(struct gw_snapshot *snapshot, const struct gw_snapshot *previous,
 	const struct gw_scope *scope, bool is_deleted, const struct gh_doc *doc,
