@@ -331,7 +331,7 @@ begin(struct conn *c, const char *method, const char *version)
 	http_watch_head(port, c->link, 0);
 	if (refusal != NULL)
 		return http_reply_refusal(c, refusal);
-	gh_metric_add(port->worker->process->requests_total, 1);
+	gh_metric_add(port->worker->counts->requests_total, 1);
 	c->field_count = http_guard_strip(c->fields, c->field_count);
 	c->body_length = facts.body_length;
 	c->is_head_request = strcmp(method, "HEAD") == 0;
@@ -437,6 +437,17 @@ http_conn_on_call(void *cls, struct MHD_Connection *mhd, const char *url, const 
 	return answer(c);
 }
 
+/* The library has answered a request by itself, or had no room for an answer. */
+static void
+library_refused(const struct conn *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+	const struct guard_refusal *why = &http_guard_refusals[GUARD_MALFORMED];
+
+	http_port_refused(c->port, why, info != NULL ? info->http_status : why->status, c->link);
+}
+
 void
 http_conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls,
 	enum MHD_RequestTerminationCode code)
@@ -448,6 +459,10 @@ http_conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls,
 	*req_cls = NULL;
 	if (c == NULL)
 		return;
+	if (c->stage == STAGE_HEAD && !c->is_refused &&
+		(code == MHD_REQUEST_TERMINATED_COMPLETED_OK ||
+			code == MHD_REQUEST_TERMINATED_WITH_ERROR))
+		library_refused(c);
 	struct gh_txn *txn = c->txn;
 
 	c->txn = NULL;

@@ -47,6 +47,7 @@ const struct guard_refusal http_guard_refusals[GUARD_RULE_COUNT] = {
 	ROW(GUARD_EXPECTATION, 417, "expectation",
 		"The only expectation served here is 100-continue."),
 	ROW(GUARD_SLOW_HEAD, 408, "slow_head", "The request head did not come in time."),
+	ROW(GUARD_MALFORMED, 400, "malformed", "The request is malformed, or its head too long."),
 	ROW(GUARD_NO_MEMORY, 503, "no_memory", "The server is out of memory."),
 };
 

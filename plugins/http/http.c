@@ -59,23 +59,34 @@ on_panic(void *cls, const char *file, unsigned line, const char *reason)
 	abort();
 }
 
-static void
+static int
 make_metrics(struct http_process *p)
 {
-	p->connections_now = gh_metric_new(p->inst, GH_GAUGE, "gatehouse_http_connections",
-		"Connections of clients that are open.", NULL);
-	p->connections_total = gh_metric_new(p->inst, GH_COUNTER, "gatehouse_http_connections_total",
-		"Connections of clients that were accepted.", NULL);
-	p->requests_total = gh_metric_new(p->inst, GH_COUNTER, "gatehouse_http_requests_total",
-		"Requests that became transactions.", NULL);
-	for (size_t i = 0; i < GUARD_RULE_COUNT; i++) {
-		char label[64];
+	unsigned workers = gh_worker_count(p->inst);
+	char label[64];
 
+	p->counts = calloc(workers, sizeof(*p->counts));
+	if (p->counts == NULL)
+		return GH_ENOMEM;
+	for (unsigned i = 0; i < workers; i++) {
+		struct http_counts *c = &p->counts[i];
+
+		snprintf(label, sizeof(label), "worker=\"%u\"", i);
+		c->connections_now = gh_metric_new(p->inst, GH_GAUGE, "gatehouse_http_connections",
+			"Connections of clients that are open.", label);
+		c->connections_total = gh_metric_new(p->inst, GH_COUNTER,
+			"gatehouse_http_connections_total",
+			"Connections of clients that were accepted.", label);
+		c->requests_total = gh_metric_new(p->inst, GH_COUNTER,
+			"gatehouse_http_requests_total", "Requests that became transactions.", label);
+	}
+	for (size_t i = 0; i < GUARD_RULE_COUNT; i++) {
 		snprintf(label, sizeof(label), "reason=\"%s\"", http_guard_refusals[i].reason);
 		p->refused_total[i] = gh_metric_new(p->inst, GH_COUNTER,
 			"gatehouse_http_refused_total",
 			"Requests that did not become transactions.", label);
 	}
+	return GH_OK;
 }
 
 static int
@@ -102,14 +113,16 @@ open_http(void *process, const void *config, struct gh_inst *inst)
 	r = http_tls_store_new(gh_inst_state_dir(inst), &p->tls);
 	if (r < 0)
 		goto out;
-	make_metrics(p);
+	r = make_metrics(p);
+	if (r < 0)
+		goto out;
 	MHD_set_panic_func(on_panic, NULL);
 	gh_inst_log(inst, LOG_INFO, "libmicrohttpd %s, GnuTLS %s", MHD_get_version(),
 		gnutls_check_version(NULL));
 	return GH_OK;
 out:
+	http_tls_store_free(p->tls);
 	free(p->tls_priorities);
-	p->tls_priorities = NULL;
 	return r;
 }
 
@@ -120,6 +133,7 @@ close_http(void *process)
 
 	http_tls_store_free(p->tls);
 	free(p->tls_priorities);
+	free(p->counts);
 }
 
 /* A new generation: certificates may have been renewed. */

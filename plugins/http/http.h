@@ -21,7 +21,6 @@
 #include <gatehouse/worker.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <uv.h>
 
 #include "plugins/http/guard.h"
@@ -43,13 +42,17 @@ struct http_options {
 	struct gh_str tls_priorities;
 };
 
+/** Metrics of one worker, so that workers do not share cache lines. */
+struct http_counts {
+	struct gh_metric *connections_now, *connections_total, *requests_total;
+};
+
 struct http_process {
 	struct gh_inst *inst;
 	struct http_options options;
 	char *tls_priorities;            /**< Copy of the option, NUL-ended. */
 	struct tls_store *tls;           /**< Written by MAIN, before ports open and on reload. */
-	_Atomic int64_t connections;     /**< Open on all workers. */
-	struct gh_metric *connections_now, *connections_total, *requests_total;
+	struct http_counts *counts;      /**< One per worker. */
 	struct gh_metric *refused_total[GUARD_RULE_COUNT];
 };
 
@@ -58,7 +61,8 @@ struct conn;
 /** One worker.  On the heap, because its libuv handles close after worker_stop(). */
 struct http_worker {
 	struct http_process *process;
-	struct gh_worker *worker;
+	struct http_counts *counts;
+	int64_t connections;             /**< Of all ports. */
 	uv_loop_t *loop;
 	uv_prepare_t prepare;            /**< Runs the daemons that need it, before the loop waits. */
 	uv_idle_t idle;                  /**< Active while a daemon needs another run at once. */
@@ -143,6 +147,7 @@ struct conn {
 	bool is_cut;                     /**< Answer every call of the library with an error. */
 	bool is_head_request;
 	bool may_read;                   /**< ops->ready() was called. */
+	bool is_refused;                 /**< And reported. */
 	uint64_t suspended_at_ms;
 	int64_t body_length;             /**< -1: chunked. */
 	uint64_t body_seen, body_dropped;
@@ -168,9 +173,9 @@ int http_port_open(void *self, struct gh_worker *worker, const struct gh_listene
 void http_port_quiesce(struct gh_port *port);
 unsigned http_port_connections(struct gh_port *port);
 void http_port_close(struct gh_port *port);
-/** Count and report a request that does not become a transaction. */
-void http_port_refused(struct gh_port *port, const struct guard_refusal *why, struct gh_str peer,
-	struct gh_str target);
+/** Count and report a request that does not become a transaction.  @param status  as answered. */
+void http_port_refused(struct gh_port *port, const struct guard_refusal *why, unsigned status,
+	const struct link *link);
 
 /** Have the library look at its connections before the loop waits again. */
 void http_port_run_soon(struct gh_port *port);

@@ -139,7 +139,7 @@ http_port_worker_new(struct http_process *process, struct gh_worker *worker,
 	if (w == NULL)
 		return GH_ENOMEM;
 	w->process = process;
-	w->worker = worker;
+	w->counts = &process->counts[gh_worker_index(worker)];
 	w->loop = gh_worker_loop(worker);
 	w->prepare.data = w->idle.data = w->timer.data = w->tick.data = w;
 	uv_prepare_init(w->loop, &w->prepare);
@@ -368,9 +368,13 @@ http_port_close(struct gh_port *port)
 }
 
 void
-http_port_refused(struct gh_port *port, const struct guard_refusal *why, struct gh_str peer,
-	struct gh_str target)
+http_port_refused(struct gh_port *port, const struct guard_refusal *why, unsigned status,
+	const struct link *link)
 {
+	const struct conn *c = link->conn;
+	struct gh_str target = c != NULL ? (struct gh_str){ c->target, c->target_n } : GH_STR_NONE;
+
 	gh_metric_add(port->worker->process->refused_total[why - http_guard_refusals], 1);
-	gh_engine_refused(port->kport, why->status, peer, target, why->why);
+	gh_engine_refused(port->kport, status, (struct gh_str){ link->peer, link->peer_n }, target,
+		why->why);
 }

@@ -16,8 +16,8 @@
 #include "lib/h1/h1.h"
 #include "plugins/http/http.h"
 
-#define FREE_BUFFERS_MAX 256u
-#define BLOCK_BYTES 16384u    /* The library's buffer for a body of known length. */
+#define FREE_BUFFERS_MAX 64u
+#define BLOCK_BYTES 32768u    /* The library's buffer for a body of known length. */
 #define HEAD_RESERVE 1024u    /* Status line, Date, Connection, framing. */
 #define SMALL_HEAD 4096u      /* Always fits. */
 
@@ -263,8 +263,8 @@ http_reply_queue(struct conn *c)
 enum MHD_Result
 http_reply_refusal(struct conn *c, const struct guard_refusal *why)
 {
-	http_port_refused(c->port, why, (struct gh_str){ c->link->peer, c->link->peer_n },
-		(struct gh_str){ c->target, c->target_n });
+	http_port_refused(c->port, why, why->status, c->link);
+	c->is_refused = true;
 	const char *phrase = MHD_get_reason_phrase_for(why->status);
 
 	return queue_error(c, why->status, phrase != NULL ? phrase : "Refused", why->why);

@@ -69,13 +69,12 @@ link_new(struct gh_port *port, struct MHD_Connection *mhd)
 }
 
 static void
-count(struct http_process *process, int step)
+count(struct http_worker *w, int step)
 {
-	int64_t n = atomic_fetch_add_explicit(&process->connections, step, memory_order_relaxed);
-
-	gh_metric_set(process->connections_now, n + step);
+	w->connections += step;
+	gh_metric_set(w->counts->connections_now, w->connections);
 	if (step > 0)
-		gh_metric_add(process->connections_total, 1);
+		gh_metric_add(w->counts->connections_total, 1);
 }
 
 void
@@ -96,7 +95,7 @@ http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_conte
 		port->link_count++;
 		http_watch_head(port, link, port->is_quiesced ? HTTP_GRACE_MS : port->listener->head_ms);
 		http_port_watch(port);
-		count(port->worker->process, 1);
+		count(port->worker, 1);
 		return;
 	}
 	if (link == NULL)
@@ -108,7 +107,7 @@ http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_conte
 	if (link->next != NULL)
 		link->next->prev = link->prev;
 	port->link_count--;
-	count(port->worker->process, -1);
+	count(port->worker, -1);
 	free(link);
 	*socket_context = NULL;
 }
@@ -164,9 +163,9 @@ check_head(struct gh_port *port, struct link *link, uint64_t now)
 	if (link->head_deadline_ms == 0 || link->head_deadline_ms > now)
 		return;
 	if (!port->is_quiesced || c != NULL)
-		http_port_refused(port, &http_guard_refusals[GUARD_SLOW_HEAD],
-			(struct gh_str){ link->peer, link->peer_n },
-			c != NULL ? (struct gh_str){ c->target, c->target_n } : GH_STR_NONE);
+		http_port_refused(port, &http_guard_refusals[GUARD_SLOW_HEAD], 408, link);
+	if (c != NULL)
+		c->is_refused = true;
 	shut(port, link);
 }
 

@@ -56,6 +56,20 @@ gh_worker_loop(struct gh_worker *w)
 	return &w->loop;
 }
 
+unsigned
+gh_worker_count(const struct gh_inst *i)
+{
+	(void)i;
+	return 1;
+}
+
+unsigned
+gh_worker_index(const struct gh_worker *w)
+{
+	(void)w;
+	return 0;
+}
+
 void *
 gh_worker_data(const struct gh_inst *i, struct gh_worker *w)
 {
