@@ -51,49 +51,49 @@ clf_time(uint64_t time_us)
 }
 
 static void
-put_common(struct krn_line *line, const struct krn_access *a)
+put_common(struct line *line, const struct krn_access *a)
 {
-	krn_line_word(line, a->peer);
-	krn_line_put(line, GH_STR(" - "));
-	krn_line_word(line, a->user);
-	krn_line_put(line, GH_STR(" ["));
-	krn_line_put(line, clf_time(a->time_us));
-	krn_line_put(line, GH_STR("] \""));
-	krn_line_word(line, a->method);
-	krn_line_put(line, GH_STR(" "));
-	krn_line_word(line, a->target);
-	krn_line_put(line, a->minor == 0 ? GH_STR(" HTTP/1.0\" ") : GH_STR(" HTTP/1.1\" "));
-	krn_line_uint(line, a->status);
-	krn_line_put(line, GH_STR(" "));
-	krn_line_uint(line, a->bytes);
-	krn_line_put(line, GH_STR(" "));
-	krn_line_quoted(line, a->referer);
-	krn_line_put(line, GH_STR(" "));
-	krn_line_quoted(line, a->agent);
-	krn_line_put(line, GH_STR(" id="));
-	krn_line_word(line, a->id);
-	krn_line_put(line, GH_STR(" listener="));
-	krn_line_word(line, a->listener);
-	krn_line_put(line, GH_STR(" api="));
-	krn_line_word(line, a->api);
-	krn_line_put(line, GH_STR(" version="));
-	krn_line_word(line, a->version);
-	krn_line_put(line, GH_STR(" application="));
-	krn_line_word(line, a->application);
-	krn_line_put(line, GH_STR(" us="));
-	krn_line_uint(line, a->duration_us);
-	krn_line_put(line, GH_STR(" upstream_us="));
+	line_word(line, a->peer);
+	line_put(line, GH_STR(" - "));
+	line_word(line, a->user);
+	line_put(line, GH_STR(" ["));
+	line_put(line, clf_time(a->time_us));
+	line_put(line, GH_STR("] \""));
+	line_word(line, a->method);
+	line_put(line, GH_STR(" "));
+	line_word(line, a->target);
+	line_put(line, a->minor == 0 ? GH_STR(" HTTP/1.0\" ") : GH_STR(" HTTP/1.1\" "));
+	line_uint(line, a->status);
+	line_put(line, GH_STR(" "));
+	line_uint(line, a->bytes);
+	line_put(line, GH_STR(" "));
+	line_quoted(line, a->referer);
+	line_put(line, GH_STR(" "));
+	line_quoted(line, a->agent);
+	line_put(line, GH_STR(" id="));
+	line_word(line, a->id);
+	line_put(line, GH_STR(" listener="));
+	line_word(line, a->listener);
+	line_put(line, GH_STR(" api="));
+	line_word(line, a->api);
+	line_put(line, GH_STR(" version="));
+	line_word(line, a->version);
+	line_put(line, GH_STR(" application="));
+	line_word(line, a->application);
+	line_put(line, GH_STR(" us="));
+	line_uint(line, a->duration_us);
+	line_put(line, GH_STR(" upstream_us="));
 	if (a->upstream_us >= 0)
-		krn_line_int(line, a->upstream_us);
+		line_int(line, a->upstream_us);
 	else
-		krn_line_put(line, GH_STR("-"));
-	krn_line_put(line, GH_STR(" error="));
-	krn_line_int(line, a->error_code);
-	krn_line_put(line, GH_STR("\n"));
+		line_put(line, GH_STR("-"));
+	line_put(line, GH_STR(" error="));
+	line_int(line, a->error_code);
+	line_put(line, GH_STR("\n"));
 }
 
 static void
-put_json(struct krn_line *line, const struct krn_access *a)
+put_json(struct line *line, const struct krn_access *a)
 {
 	const struct {
 		struct gh_str key, value;
@@ -106,41 +106,41 @@ put_json(struct krn_line *line, const struct krn_access *a)
 		{ GH_STR(",\"referer\":"), a->referer }, { GH_STR(",\"agent\":"), a->agent },
 	};
 
-	krn_line_put(line, GH_STR("{\"time\":\""));
-	krn_line_time(line, a->time_us);
-	krn_line_put(line, GH_STR("\""));
+	line_put(line, GH_STR("{\"time\":\""));
+	line_time(line, a->time_us);
+	line_put(line, GH_STR("\""));
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
 		if (strings[i].value.n == 0)
 			continue;
-		krn_line_put(line, strings[i].key);
-		krn_line_json(line, strings[i].value);
+		line_put(line, strings[i].key);
+		line_json(line, strings[i].value);
 	}
-	krn_line_put(line, GH_STR(",\"status\":"));
-	krn_line_uint(line, a->status);
-	krn_line_put(line, GH_STR(",\"bytes\":"));
-	krn_line_uint(line, a->bytes);
-	krn_line_put(line, GH_STR(",\"duration_us\":"));
-	krn_line_uint(line, a->duration_us);
+	line_put(line, GH_STR(",\"status\":"));
+	line_uint(line, a->status);
+	line_put(line, GH_STR(",\"bytes\":"));
+	line_uint(line, a->bytes);
+	line_put(line, GH_STR(",\"duration_us\":"));
+	line_uint(line, a->duration_us);
 	if (a->upstream_us >= 0) {
-		krn_line_put(line, GH_STR(",\"upstream_us\":"));
-		krn_line_int(line, a->upstream_us);
+		line_put(line, GH_STR(",\"upstream_us\":"));
+		line_int(line, a->upstream_us);
 	}
 	if (a->error_code != 0) {
-		krn_line_put(line, GH_STR(",\"error_code\":"));
-		krn_line_int(line, a->error_code);
+		line_put(line, GH_STR(",\"error_code\":"));
+		line_int(line, a->error_code);
 	}
-	krn_line_put(line, GH_STR("}\n"));
+	line_put(line, GH_STR("}\n"));
 }
 
 void
 krn_access_log(const struct krn_access *access)
 {
 	int now = atomic_load_explicit(&format, memory_order_relaxed);
-	struct krn_line line;
+	struct line line;
 
 	if (now == KRN_ACCESS_OFF)
 		return;
-	krn_line_init(&line, VALUE_MAX);
+	line_init(&line, VALUE_MAX);
 	(now == KRN_ACCESS_JSON ? put_json : put_common)(&line, access);
 	krn_log_access_line(&line);
 }

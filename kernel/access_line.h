@@ -5,14 +5,12 @@
  */
 #ifndef KERNEL_ACCESS_LINE_H
 #define KERNEL_ACCESS_LINE_H
-#include "kernel/line.h"
 #include "kernel/manifest.h"
+#include "lib/line/line.h"
 
 /** How the access log writes from now on.  MAIN. */
 void krn_access_set_format(enum krn_access_format format);
 /** Queue a finished line for the access log.  ANY. */
-void krn_log_access_line(const struct krn_line *line);
-/** "2024-06-05T06:11:00.123Z" (RFC 3339). */
-void krn_line_time(struct krn_line *line, uint64_t time_us);
+void krn_log_access_line(const struct line *line);
 
 #endif

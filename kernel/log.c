@@ -23,10 +23,10 @@
 #include "kernel/access_line.h"
 #include "kernel/base.h"
 #include "kernel/inst.h"
-#include "kernel/line.h"
 #include "kernel/log.h"
 #include "kernel/metrics.h"
-#include "kernel/ring.h"
+#include "lib/line/line.h"
+#include "lib/ring/ring.h"
 
 #define NAP_MS 10             /* the writer gathers what comes meanwhile into one write */
 #define MESSAGE_MAX 4096u
@@ -43,7 +43,7 @@ struct batch {
 };
 
 static struct {
-	struct krn_ring ring;
+	struct ring ring;
 	_Atomic int level;
 	_Atomic bool is_json;
 	_Atomic bool is_sleeping;  /* the writer waits for `wake` without an end */
@@ -96,7 +96,7 @@ drain(struct batch batches[2])
 	unsigned tag;
 	bool found = false;
 
-	while (krn_ring_take(&log_state.ring, &tag, &text)) {
+	while (ring_take(&log_state.ring, &tag, &text)) {
 		struct batch *batch = &batches[tag == TAG_ACCESS];
 		int fd = tag == TAG_ACCESS ? atomic_load(&log_state.access_fd) : STDERR_FILENO;
 
@@ -105,7 +105,7 @@ drain(struct batch batches[2])
 		memcpy(batch->bytes + batch->n, text.p, text.n);
 		batch->n += text.n;
 		batch->lines++;
-		krn_ring_release(&log_state.ring);
+		ring_release(&log_state.ring);
 		found = true;
 	}
 	flush_batch(&batches[0], STDERR_FILENO);
@@ -143,14 +143,14 @@ write_lines(void *arg)
 		unsigned tag;
 		struct gh_str text;
 
-		if (!krn_ring_take(&log_state.ring, &tag, &text) &&
+		if (!ring_take(&log_state.ring, &tag, &text) &&
 		    !atomic_load(&log_state.is_stopping))
 			while (sem_wait(&log_state.wake) < 0 && errno == EINTR)
 				;
 		atomic_store(&log_state.is_sleeping, false);
 	}
 	/* The ring is closed: wait for those who still copy their line into it. */
-	while (!krn_ring_is_empty(&log_state.ring))
+	while (!ring_is_empty(&log_state.ring))
 		drain(batches);
 	return NULL;
 }
@@ -160,7 +160,7 @@ write_lines(void *arg)
 static void
 push(enum tag tag, struct gh_str line)
 {
-	int r = krn_ring_put(&log_state.ring, tag, line);
+	int r = ring_put(&log_state.ring, tag, line);
 
 	if (r == GH_EEXPIRED && tag == TAG_LOG)
 		write_all(STDERR_FILENO, line.p, line.n);
@@ -183,63 +183,49 @@ level_name(int level)
 	return gh_str_of(names[level < LOG_EMERG || level > LOG_DEBUG ? LOG_DEBUG : level]);
 }
 
-void
-krn_line_time(struct krn_line *line, uint64_t time_us)
+static void
+put_text_line(struct line *line, int level, struct gh_str who, struct gh_str id,
+	struct gh_str message)
 {
-	time_t s = (time_t)(time_us / 1000000u);
-	struct tm tm;
-	char text[40];
-
-	gmtime_r(&s, &tm);
-	size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	int more = snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned)(time_us / 1000u % 1000u));
-
-	krn_line_put(line, (struct gh_str){ text, n + (size_t)more });
+	line_time(line, gh_now_us());
+	line_put(line, GH_STR(" "));
+	line_put(line, level_name(level));
+	line_put(line, GH_STR(" "));
+	line_word(line, who);
+	line_put(line, GH_STR(" "));
+	if (id.n > 0) {
+		line_put(line, GH_STR("["));
+		line_word(line, id);
+		line_put(line, GH_STR("] "));
+	}
+	line_text(line, message);
+	line_put(line, GH_STR("\n"));
 }
 
 static void
-put_text_line(struct krn_line *line, int level, struct gh_str who, struct gh_str id,
+put_json_line(struct line *line, int level, struct gh_str who, struct gh_str id,
 	struct gh_str message)
 {
-	krn_line_time(line, gh_now_us());
-	krn_line_put(line, GH_STR(" "));
-	krn_line_put(line, level_name(level));
-	krn_line_put(line, GH_STR(" "));
-	krn_line_word(line, who);
-	krn_line_put(line, GH_STR(" "));
+	line_put(line, GH_STR("{\"time\":\""));
+	line_time(line, gh_now_us());
+	line_put(line, GH_STR("\",\"level\":\""));
+	line_put(line, level_name(level));
+	line_put(line, GH_STR("\",\"who\":"));
+	line_json(line, who);
 	if (id.n > 0) {
-		krn_line_put(line, GH_STR("["));
-		krn_line_word(line, id);
-		krn_line_put(line, GH_STR("] "));
+		line_put(line, GH_STR(",\"id\":"));
+		line_json(line, id);
 	}
-	krn_line_text(line, message);
-	krn_line_put(line, GH_STR("\n"));
-}
-
-static void
-put_json_line(struct krn_line *line, int level, struct gh_str who, struct gh_str id,
-	struct gh_str message)
-{
-	krn_line_put(line, GH_STR("{\"time\":\""));
-	krn_line_time(line, gh_now_us());
-	krn_line_put(line, GH_STR("\",\"level\":\""));
-	krn_line_put(line, level_name(level));
-	krn_line_put(line, GH_STR("\",\"who\":"));
-	krn_line_json(line, who);
-	if (id.n > 0) {
-		krn_line_put(line, GH_STR(",\"id\":"));
-		krn_line_json(line, id);
-	}
-	krn_line_put(line, GH_STR(",\"message\":"));
-	krn_line_json(line, message);
-	krn_line_put(line, GH_STR("}\n"));
+	line_put(line, GH_STR(",\"message\":"));
+	line_json(line, message);
+	line_put(line, GH_STR("}\n"));
 }
 
 void
 krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_list ap)
 {
 	char message[MESSAGE_MAX];
-	struct krn_line line;
+	struct line line;
 
 	if (level > atomic_load_explicit(&log_state.level, memory_order_relaxed))
 		return;
@@ -251,7 +237,7 @@ krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_lis
 		n = sizeof(message) - 1;
 		memcpy(message + n - 3, "...", 3);
 	}
-	krn_line_init(&line, MESSAGE_MAX);
+	line_init(&line, MESSAGE_MAX);
 	(atomic_load_explicit(&log_state.is_json, memory_order_relaxed) ? put_json_line : put_text_line)
 		(&line, level, who, id, (struct gh_str){ message, (size_t)n });
 	push(TAG_LOG, (struct gh_str){ line.p, line.n });
@@ -278,7 +264,7 @@ gh_inst_log(struct gh_inst *inst, int level, const char *fmt, ...)
 }
 
 void
-krn_log_access_line(const struct krn_line *line)
+krn_log_access_line(const struct line *line)
 {
 	push(TAG_ACCESS, (struct gh_str){ line->p, line->n });
 }
@@ -377,7 +363,7 @@ krn_log_start(const struct krn_node_options *options, char *error, size_t error_
 	pthread_setname_np(log_state.writer, "gh-log");
 #endif
 	log_state.is_started = true;
-	krn_ring_open(&log_state.ring);
+	ring_open(&log_state.ring);
 	return 0;
 }
 
@@ -386,7 +372,7 @@ krn_log_stop(void)
 {
 	if (!log_state.is_started)
 		return;
-	krn_ring_close(&log_state.ring);
+	ring_close(&log_state.ring);
 	atomic_store(&log_state.is_stopping, true);
 	sem_post(&log_state.wake);
 	pthread_join(log_state.writer, NULL);

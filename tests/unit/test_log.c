@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_log.c
- * @brief The log, the access log, their escaping, and the ring below them.
+ * @brief The log, the access log and threads that write into it.
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -11,9 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "kernel/line.h"
 #include "kernel/log.h"
-#include "kernel/ring.h"
 #include "tests/unit/unit.h"
 
 static char dir[] = "/tmp/gh-test-log-XXXXXX";
@@ -92,102 +90,6 @@ static void
 options_done(struct krn_node_options *o)
 {
 	free((char *)o->access_file.p);
-}
-
-/* ---- Lines ------------------------------------------------------------------------------------- */
-
-static void
-test_line_escapes(void)
-{
-	static const struct {
-		void (*put)(struct krn_line *line, struct gh_str s);
-		struct gh_str in;
-		const char *out;
-	} rows[] = {
-		{ krn_line_text, { "plain \"text\" \\", 14 }, "plain \"text\" \\" },
-		{ krn_line_text, { "a\nb\r\x1b[31m\x7f", 10 }, "a\\x0ab\\x0d\\x1b[31m\\x7f" },
-		{ krn_line_text, { "\0x", 2 }, "\\x00x" },
-		{ krn_line_text, { "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", 11 },
-			"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80" },
-		{ krn_line_text, { "\xc2\x9b", 2 }, "\\xc2\\x9b" }, /* CSI as C1 */
-		{ krn_line_text, { "\xc0\x8a", 2 }, "\\xc0\\x8a" }, /* overlong LF */
-		{ krn_line_text, { "\xed\xa0\x80", 3 }, "\\xed\\xa0\\x80" }, /* surrogate */
-		{ krn_line_text, { "\xe2\x82", 2 }, "\\xe2\\x82" }, /* cut short */
-		{ krn_line_quoted, { "a\"b\\", 4 }, "\"a\\x22b\\x5c\"" },
-		{ krn_line_quoted, { NULL, 0 }, "\"-\"" },
-		{ krn_line_word, { "a b\"", 4 }, "a\\x20b\\x22" },
-		{ krn_line_word, { NULL, 0 }, "-" },
-		{ krn_line_json, { "a\"\\\n\xff\xc2\x85", 7 },
-			"\"a\\\"\\\\\\u000a\xef\xbf\xbd\\u0085\"" },
-		{ krn_line_json, { NULL, 0 }, "\"\"" },
-		{ krn_line_text, { "0123456789012345678901234567890123", 34 },
-			"01234567890123456789012345678901..." },
-		{ krn_line_json, { "012345678901234567890123456789\n", 31 },
-			"\"012345678901234567890123456789...\"" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct krn_line line;
-
-		krn_line_init(&line, 32);
-		rows[i].put(&line, rows[i].in);
-		CU_ASSERT_EQUAL(line.n, strlen(rows[i].out));
-		CU_ASSERT_EQUAL(memcmp(line.p, rows[i].out, line.n), 0);
-	}
-}
-
-static void
-test_line_numbers(void)
-{
-	struct krn_line line;
-
-	krn_line_init(&line, 32);
-	krn_line_uint(&line, 0);
-	krn_line_put(&line, GH_STR(" "));
-	krn_line_uint(&line, UINT64_MAX);
-	krn_line_put(&line, GH_STR(" "));
-	krn_line_int(&line, INT64_MIN);
-	CU_ASSERT_EQUAL(line.n, 43);
-	CU_ASSERT_EQUAL(memcmp(line.p, "0 18446744073709551615 -9223372036854775808", 43), 0);
-}
-
-/* ---- The ring ---------------------------------------------------------------------------------- */
-
-static void
-test_ring_full_and_closed(void)
-{
-	static struct krn_ring ring;
-	static char record[1000];
-	struct gh_str taken;
-	unsigned tag, put = 0;
-
-	CU_ASSERT_FALSE(krn_ring_take(&ring, &tag, &taken));
-	while (krn_ring_put(&ring, 7, (struct gh_str){ record, sizeof(record) }) == 0)
-		put++;
-	CU_ASSERT_EQUAL(put, KRN_RING_BYTES / 1008);
-	CU_ASSERT_EQUAL(krn_ring_put(&ring, 7, (struct gh_str){ record, sizeof(record) }), GH_EAGAIN);
-	CU_ASSERT_EQUAL(krn_ring_put(&ring, 7, (struct gh_str){ record, KRN_RING_BYTES }), GH_ETOOBIG);
-	/* Go round a few times, so that fillers and reused places are met. */
-	for (unsigned i = 0; i < 5 * put; i++) {
-		CU_ASSERT_TRUE_FATAL(krn_ring_take(&ring, &tag, &taken));
-		CU_ASSERT_EQUAL(tag, 7);
-		CU_ASSERT_EQUAL(taken.n, i < put ? sizeof(record) : 500 + (i - put) % 400);
-		krn_ring_release(&ring);
-		int r = krn_ring_put(&ring, 7, (struct gh_str){ record, 500 + i % 400 });
-
-		CU_ASSERT_EQUAL_FATAL(r, 0);
-	}
-	krn_ring_close(&ring);
-	CU_ASSERT_EQUAL(krn_ring_put(&ring, 7, GH_STR("x")), GH_EEXPIRED);
-	for (unsigned i = 0; i < put; i++) {
-		CU_ASSERT_TRUE_FATAL(krn_ring_take(&ring, &tag, &taken));
-		krn_ring_release(&ring);
-	}
-	CU_ASSERT_TRUE(krn_ring_is_empty(&ring));
-	krn_ring_open(&ring);
-	CU_ASSERT_EQUAL(krn_ring_put(&ring, 1, GH_STR_NONE), 0);
-	CU_ASSERT_TRUE(krn_ring_take(&ring, &tag, &taken));
-	CU_ASSERT_EQUAL(taken.n, 0);
 }
 
 /* ---- The log ----------------------------------------------------------------------------------- */
@@ -391,9 +293,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_line_escapes), UNIT_TEST(test_line_numbers),
-		UNIT_TEST(test_ring_full_and_closed), UNIT_TEST(test_log_without_writer),
-		UNIT_TEST(test_log_text), UNIT_TEST(test_log_json),
+		UNIT_TEST(test_log_without_writer), UNIT_TEST(test_log_text), UNIT_TEST(test_log_json),
 		UNIT_TEST(test_access_common_and_reopen), UNIT_TEST(test_access_json),
 		UNIT_TEST(test_access_file_unwritable), UNIT_TEST(test_log_threads),
 		{ NULL, NULL },

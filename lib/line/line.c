@@ -3,29 +3,32 @@
  * @file line.c
  * @brief Lines of bounded length, and the escaping of hostile values in them.
  */
-#include "kernel/base.h"
-#include "kernel/line.h"
+#include "lib/line/line.h"
+
+#include <stdio.h>
+#include <time.h>
 
 #define CUT_MARK GH_STR("...")
 
 void
-krn_line_init(struct krn_line *line, size_t value_max)
+line_init(struct line *line, size_t value_max)
 {
 	line->n = 0;
 	line->value_max = value_max;
 }
 
 void
-krn_line_put(struct krn_line *line, struct gh_str s)
+line_put(struct line *line, struct gh_str s)
 {
-	KRN_ASSERT(s.n <= sizeof(line->p) - line->n);
+	if (s.n > sizeof(line->p) - line->n)
+		s.n = sizeof(line->p) - line->n; /* more values than value_max allows for */
 	if (s.n > 0)
 		memcpy(line->p + line->n, s.p, s.n);
 	line->n += s.n;
 }
 
 void
-krn_line_uint(struct krn_line *line, uint64_t v)
+line_uint(struct line *line, uint64_t v)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -34,15 +37,29 @@ krn_line_uint(struct krn_line *line, uint64_t v)
 		digits[--at] = (char)('0' + v % 10);
 		v /= 10;
 	} while (v != 0);
-	krn_line_put(line, (struct gh_str){ digits + at, sizeof(digits) - at });
+	line_put(line, (struct gh_str){ digits + at, sizeof(digits) - at });
 }
 
 void
-krn_line_int(struct krn_line *line, int64_t v)
+line_int(struct line *line, int64_t v)
 {
 	if (v < 0)
-		krn_line_put(line, GH_STR("-"));
-	krn_line_uint(line, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+		line_put(line, GH_STR("-"));
+	line_uint(line, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void
+line_time(struct line *line, uint64_t time_us)
+{
+	time_t s = (time_t)(time_us / 1000000u);
+	struct tm tm;
+	char text[40];
+
+	gmtime_r(&s, &tm);
+	size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	int more = snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned)(time_us / 1000u % 1000u));
+
+	line_put(line, (struct gh_str){ text, n + (size_t)more });
 }
 
 /* Length of the UTF-8 character at p (RFC 3629, 4); 0: there is none. */
@@ -134,14 +151,14 @@ is_plain(unsigned char c, const char special[3])
 
 /* Copy `s`; control characters, broken UTF-8 and the bytes of `special` go through `escape`. */
 static void
-put_value(struct krn_line *line, struct gh_str s, const char special[3], escape_fn *escape)
+put_value(struct line *line, struct gh_str s, const char special[3], escape_fn *escape)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
 	size_t used = 0, room = s.n < line->value_max ? s.n : line->value_max;
 
 	while (used < room && is_plain(p[used], special))
 		used++; /* mostly that is all of it */
-	krn_line_put(line, (struct gh_str){ s.p, used });
+	line_put(line, (struct gh_str){ s.p, used });
 	for (size_t at = used; at < s.n;) {
 		size_t length = utf8_length(p + at, s.n - at);
 		const char *from = s.p + at;
@@ -154,39 +171,39 @@ put_value(struct krn_line *line, struct gh_str s, const char special[3], escape_
 			from = escaped;
 		}
 		if (used + n > line->value_max) {
-			krn_line_put(line, CUT_MARK);
+			line_put(line, CUT_MARK);
 			return;
 		}
-		krn_line_put(line, (struct gh_str){ from, n });
+		line_put(line, (struct gh_str){ from, n });
 		used += n;
 		at += length > 0 ? length : 1;
 	}
 }
 
 void
-krn_line_text(struct krn_line *line, struct gh_str s)
+line_text(struct line *line, struct gh_str s)
 {
 	put_value(line, s, "\0\0", escape_text);
 }
 
 void
-krn_line_word(struct krn_line *line, struct gh_str s)
+line_word(struct line *line, struct gh_str s)
 {
 	put_value(line, s.n > 0 ? s : GH_STR("-"), " \"\\", escape_text);
 }
 
 void
-krn_line_quoted(struct krn_line *line, struct gh_str s)
+line_quoted(struct line *line, struct gh_str s)
 {
-	krn_line_put(line, GH_STR("\""));
+	line_put(line, GH_STR("\""));
 	put_value(line, s.n > 0 ? s : GH_STR("-"), "\"\\\0", escape_text);
-	krn_line_put(line, GH_STR("\""));
+	line_put(line, GH_STR("\""));
 }
 
 void
-krn_line_json(struct krn_line *line, struct gh_str s)
+line_json(struct line *line, struct gh_str s)
 {
-	krn_line_put(line, GH_STR("\""));
+	line_put(line, GH_STR("\""));
 	put_value(line, s, "\"\\\0", escape_json);
-	krn_line_put(line, GH_STR("\""));
+	line_put(line, GH_STR("\""));
 }

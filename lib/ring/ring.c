@@ -7,11 +7,10 @@
  * the reader zeroes what it gives back: wherever the next header comes to lie, its tag starts as 0.
  * Records do not wrap; one that would is preceded by a filler to the end.
  */
-#include "kernel/base.h"
-#include "kernel/ring.h"
+#include "lib/ring/ring.h"
 
 #define CLOSED (UINT64_C(1) << 63)
-#define MASK ((uint64_t)KRN_RING_BYTES - 1)
+#define MASK ((uint64_t)RING_BYTES - 1)
 #define TAG_FILLER 256u
 
 struct record {
@@ -21,7 +20,7 @@ struct record {
 };
 
 static struct record *
-record_at(struct krn_ring *ring, uint64_t position)
+record_at(struct ring *ring, uint64_t position)
 {
 	return (struct record *)(void *)(ring->bytes + (position & MASK));
 }
@@ -33,10 +32,11 @@ space_of(uint64_t size)
 }
 
 int
-krn_ring_put(struct krn_ring *ring, unsigned tag, struct gh_str record)
+ring_put(struct ring *ring, unsigned tag, struct gh_str record)
 {
-	KRN_ASSERT(tag > 0 && tag < TAG_FILLER);
-	if (record.n > KRN_RING_BYTES / 4)
+	if (tag == 0 || tag >= TAG_FILLER)
+		return GH_EINVAL;
+	if (record.n > RING_BYTES / 4)
 		return GH_ETOOBIG;
 	uint64_t space = space_of(record.n), head, filler;
 
@@ -47,10 +47,10 @@ krn_ring_put(struct krn_ring *ring, unsigned tag, struct gh_str record)
 		head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 		if (head & CLOSED)
 			return GH_EEXPIRED;
-		uint64_t to_end = KRN_RING_BYTES - (head & MASK);
+		uint64_t to_end = RING_BYTES - (head & MASK);
 
 		filler = space > to_end ? to_end : 0;
-		if (head + filler + space - tail > KRN_RING_BYTES)
+		if (head + filler + space - tail > RING_BYTES)
 			return GH_EAGAIN;
 	} while (!atomic_compare_exchange_weak_explicit(&ring->head, &head, head + filler + space,
 		memory_order_relaxed, memory_order_relaxed));
@@ -72,14 +72,14 @@ krn_ring_put(struct krn_ring *ring, unsigned tag, struct gh_str record)
 
 /* Zero a record and free its place. */
 static void
-free_place(struct krn_ring *ring, uint64_t tail, uint64_t space)
+free_place(struct ring *ring, uint64_t tail, uint64_t space)
 {
 	memset(ring->bytes + (tail & MASK), 0, space);
 	atomic_store_explicit(&ring->tail, tail + space, memory_order_release);
 }
 
 bool
-krn_ring_take(struct krn_ring *ring, unsigned *ret_tag, struct gh_str *ret_record)
+ring_take(struct ring *ring, unsigned *ret_tag, struct gh_str *ret_record)
 {
 	for (;;) {
 		uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -98,7 +98,7 @@ krn_ring_take(struct krn_ring *ring, unsigned *ret_tag, struct gh_str *ret_recor
 }
 
 void
-krn_ring_release(struct krn_ring *ring)
+ring_release(struct ring *ring)
 {
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
@@ -106,7 +106,7 @@ krn_ring_release(struct krn_ring *ring)
 }
 
 bool
-krn_ring_is_empty(struct krn_ring *ring)
+ring_is_empty(struct ring *ring)
 {
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire) & ~CLOSED;
 
@@ -114,13 +114,13 @@ krn_ring_is_empty(struct krn_ring *ring)
 }
 
 void
-krn_ring_close(struct krn_ring *ring)
+ring_close(struct ring *ring)
 {
 	atomic_fetch_or(&ring->head, CLOSED);
 }
 
 void
-krn_ring_open(struct krn_ring *ring)
+ring_open(struct ring *ring)
 {
 	atomic_fetch_and(&ring->head, ~CLOSED);
 }
