@@ -16,7 +16,8 @@
 #define SECRET_BYTES 32
 #define SECRET_MAX 255
 #define CONTEXT_MAX (KM_NAME_MAX + 16)
-#define LIST_MAX 1024 /* grants and callback */
+#define GRANTS_MAX 1024  /* as a list in one text */
+#define CALLBACK_MAX 2048
 
 static const size_t client_strings[] = {
 	offsetof(struct gh_client, tenant), offsetof(struct gh_client, id),
@@ -160,7 +161,7 @@ hand_out(struct km *km, const struct km_client *client, struct gh_str secret, st
 {
 	struct gh_str sealed = doc_bin(client->body, "secret_sealed");
 	uint8_t plain[SECRET_MAX];
-	char grants[LIST_MAX], context[CONTEXT_MAX];
+	char grants[GRANTS_MAX], context[CONTEXT_MAX];
 	struct gh_client out = { .tenant = client->tenant, .id = client->id, .secret = secret,
 		.name = doc_str(client->body, "name"), .owner = doc_str(client->body, "owner"),
 		.callback = doc_str(client->body, "callback"),
@@ -242,7 +243,7 @@ check_client(const struct gh_client *in)
 		grants++;
 	return is_text(in->id, KM_NAME_MAX) && is_text(in->secret, SECRET_MAX - CRYPTO_SEAL_OVERHEAD) &&
 		is_text(in->name, KM_NAME_MAX) && is_text(in->owner, KM_NAME_MAX) &&
-		is_text(in->grants, LIST_MAX - 1) && is_text(in->callback, LIST_MAX) &&
+		is_text(in->grants, GRANTS_MAX - 1) && is_text(in->callback, CALLBACK_MAX) &&
 		is_text(in->application_name, KM_NAME_MAX) && in->owner.n > 0 &&
 		grants <= KM_GRANTS_MAX && in->validity_s >= -1 && has_application == has_type
 		? GH_OK : GH_EINVAL;
