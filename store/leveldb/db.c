@@ -5,8 +5,8 @@
  *
  * After a write has failed, LevelDB's log may end in the middle of a record, and what is appended
  * to it would be lost at the next start although it was acknowledged.  So the first failure stops
- * all writing (is_broken), reading goes on, and the writer opens the database again as soon as there is
- * room: that reads the log back and begins a new one.
+ * all writing (is_broken), reading goes on, and the writer opens the database again as soon as
+ * there is room: that reads the log back and begins a new one.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -39,33 +39,21 @@ is_empty(struct ldb_db *db)
 	return ldb_iter_end(db, it, GH_OK) == 0 && !has_key;
 }
 
-/** Write one key, synced. */
+/** Put the version of the layout into @p news, which is written at the end. */
 static int
-put(struct ldb_db *db, struct gh_str key, struct gh_str value)
-{
-	leveldb_writebatch_t *batch = leveldb_writebatch_create();
-
-	leveldb_writebatch_put(batch, key.p, key.n, value.p, value.n);
-	int r = ldb_db_write(db, batch, true);
-
-	leveldb_writebatch_destroy(batch);
-	return r;
-}
-
-static int
-write_version(struct ldb_db *db, struct gh_str key)
+put_version(struct ldb_overlay *news, struct gh_str key)
 {
 	struct ldb_buf value = { .n = 0 };
 
 	ldb_put_uint(&value, SCHEMA, 4);
-	int r = value.has_failed ? GH_ENOMEM : put(db, key, ldb_buf_str(&value));
+	int r = value.has_failed ? GH_ENOMEM : ldb_overlay_put(news, key, ldb_buf_str(&value));
 
 	ldb_buf_free(&value);
 	return r;
 }
 
 static int
-check_version(struct ldb_db *db)
+check_version(struct ldb_db *db, struct ldb_overlay *news)
 {
 	struct ldb_buf key = { .n = 0 };
 	struct gh_str value, rest;
@@ -75,7 +63,7 @@ check_version(struct ldb_db *db)
 	int r = key.has_failed ? GH_ENOMEM : get(db, ldb_buf_str(&key), &value);
 
 	if (r == GH_ENOENT && is_empty(db)) {
-		r = write_version(db, ldb_buf_str(&key));
+		r = put_version(news, ldb_buf_str(&key));
 		goto out;
 	}
 	if (r == 0) {
@@ -141,7 +129,7 @@ write_piece(struct rebuild *b, size_t max_bytes)
 	leveldb_writebatch_t *batch = leveldb_writebatch_create();
 
 	ldb_overlay_fill(&b->overlay, batch);
-	int r = ldb_db_write(b->db, batch, false); /* the declaration that follows is synced */
+	int r = ldb_db_write(b->db, batch, false); /* the write of the declarations is synced */
 
 	leveldb_writebatch_destroy(batch);
 	ldb_overlay_rollback(&b->overlay, 0);
@@ -253,9 +241,10 @@ rebuild(struct ldb_db *db, const struct model_kind *kind)
 	return r;
 }
 
-/** Compare the declaration of a kind with the one that its entries were made by. */
+/** Compare the declaration of a kind with the one that its entries were made by.
+ *  @param news  gets the declaration when it has changed. */
 static int
-check_kind(struct ldb_db *db, const struct model_kind *kind)
+check_kind(struct ldb_db *db, const struct model_kind *kind, struct ldb_overlay *news)
 {
 	struct ldb_buf key = { .n = 0 }, declared = { .n = 0 };
 	struct gh_str stored = GH_STR_NONE;
@@ -277,7 +266,7 @@ check_kind(struct ldb_db *db, const struct model_kind *kind)
 		r = rebuild(db, kind);
 	}
 	if (r == 0)
-		r = put(db, ldb_buf_str(&key), ldb_buf_str(&declared));
+		r = ldb_overlay_put(news, ldb_buf_str(&key), ldb_buf_str(&declared));
 out:
 	leveldb_free((void *)stored.p);
 	ldb_buf_free(&key);
@@ -288,9 +277,18 @@ out:
 int
 ldb_schema_open(struct ldb_db *db)
 {
-	int r = check_version(db);
+	struct ldb_overlay news = { .n = 0 };
+	int r = check_version(db, &news);
 
 	for (const struct model_kind *kind = model_kinds; kind->name != NULL && r == 0; kind++)
-		r = check_kind(db, kind);
+		r = check_kind(db, kind, &news);
+	if (r == 0 && news.n > 0) {
+		leveldb_writebatch_t *batch = leveldb_writebatch_create();
+
+		ldb_overlay_fill(&news, batch);
+		r = ldb_db_write(db, batch, true);
+		leveldb_writebatch_destroy(batch);
+	}
+	ldb_overlay_free(&news);
 	return r;
 }

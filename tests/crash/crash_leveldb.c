@@ -4,9 +4,9 @@
  * @brief Kills a process with SIGKILL while it commits, again and again, and looks at what it left.
  *
  * Each round forks a writer with several threads, kills it at a random moment, and forks a
- * verifier.  Every acknowledged commit must be there, every commit whole, the feed without a gap, the indexes
- * in step with the documents.  What a writer has acknowledged stands in memory that the processes
- * share.
+ * verifier.  Every acknowledged commit must be there, every commit whole, the feed without a gap,
+ * the indexes in step with the documents.  What a writer has acknowledged stands in memory that the
+ * processes share.
  *
  *   crash_leveldb [KILLS [SEED]]
  */
