@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file access_line.c
- * @brief The access log: one line per call, in the Combined Log Format with more words behind it, or
- * as JSON.
+ * @brief The access log: one line per call, in the Combined Log Format with more words behind it,
+ * or as JSON.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,9 +42,9 @@ clf_time(uint64_t time_us)
 		struct tm tm;
 
 		gmtime_r(&s, &tm);
-		n = (size_t)snprintf(text, sizeof(text), "%02d/%.3s/%d:%02d:%02d:%02d +0000", tm.tm_mday,
-			months + (ptrdiff_t)3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-			tm.tm_sec);
+		n = (size_t)snprintf(text, sizeof(text), "%02d/%.3s/%d:%02d:%02d:%02d +0000",
+			tm.tm_mday, months + (ptrdiff_t)3 * tm.tm_mon, tm.tm_year + 1900,
+			tm.tm_hour, tm.tm_min, tm.tm_sec);
 		made_for = s;
 	}
 	return (struct gh_str){ text, n };

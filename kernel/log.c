@@ -3,8 +3,8 @@
  * @file log.c
  * @brief The node's log: lines are made by the caller, queued, and written by one thread.
  *
- * The writer sleeps on a semaphore.  After it was woken it stays awake for as long as each nap brings
- * something new, so that a busy node posts no semaphore at all.
+ * The writer sleeps on a semaphore.  After it was woken it stays awake for as long as each nap
+ * brings something new, so that a busy node posts no semaphore at all.
  */
 #include "config.h"
 
@@ -55,7 +55,7 @@ static struct {
 	struct gh_metric *dropped;
 } log_state = { .ring.head = UINT64_C(1) << 63, .level = LOG_INFO, .access_fd = -1 };
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /* Write all of it.  A full pipe is waited for, but not for ever. */
 static bool
@@ -155,7 +155,7 @@ write_lines(void *arg)
 	return NULL;
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static void
 push(enum tag tag, struct gh_str line)
@@ -238,7 +238,9 @@ krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_lis
 		memcpy(message + n - 3, "...", 3);
 	}
 	line_init(&line, MESSAGE_MAX);
-	(atomic_load_explicit(&log_state.is_json, memory_order_relaxed) ? put_json_line : put_text_line)
+	bool is_json = atomic_load_explicit(&log_state.is_json, memory_order_relaxed);
+
+	(is_json ? put_json_line : put_text_line)
 		(&line, level, who, id, (struct gh_str){ message, (size_t)n });
 	push(TAG_LOG, (struct gh_str){ line.p, line.n });
 }
@@ -269,7 +271,7 @@ krn_log_access_line(const struct line *line)
 	push(TAG_ACCESS, (struct gh_str){ line->p, line->n });
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* Open the access file and put it in the place of the present one. */
 static int
@@ -279,7 +281,7 @@ open_access(const struct krn_node_options *options, char *error, size_t error_si
 	int fd, present = atomic_load(&log_state.access_fd);
 
 	if (options->access_format == KRN_ACCESS_OFF)
-		return 0; /* a descriptor that is open stays: lines on their way may still need it */
+		return 0; /* a descriptor that is open stays, for lines on their way */
 	if (options->access_file.n == 0) {
 		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	} else if (options->access_file.n >= sizeof(path)) {
@@ -298,9 +300,12 @@ open_access(const struct krn_node_options *options, char *error, size_t error_si
 		fd = r;
 	}
 	if (fd < 0) {
+		struct gh_str name = options->access_file;
+
+		if (name.n == 0)
+			name = GH_STR("stdout");
 		snprintf(error, error_size, "access log: cannot open %.*s: %s",
-			GH_STR_ARG(options->access_file.n > 0 ? options->access_file : GH_STR("stdout")),
-			strerror(errno));
+			GH_STR_ARG(name), strerror(errno));
 		return GH_EIO;
 	}
 	atomic_store(&log_state.access_fd, fd);
@@ -337,7 +342,8 @@ krn_log_start(const struct krn_node_options *options, char *error, size_t error_
 
 	KRN_ASSERT(!log_state.is_started);
 	log_state.dropped = krn_metric_new(GH_COUNTER, "gatehouse_kernel_log_dropped_total",
-		"Lines of log and access log that were lost: the ring was full or writing failed.", NULL);
+		"Lines of log and access log that were lost: the ring was full or writing failed.",
+		NULL);
 	int r = krn_log_reconfigure(options, error, error_size);
 
 	if (r < 0)

@@ -3,8 +3,8 @@
  * @file log.h
  * @brief The node's log and access log: lines go through a ring to one writer thread.
  *
- * A full ring drops and counts (gatehouse_kernel_log_dropped_total), it never blocks.  Control bytes in
- * values are escaped, so that a request cannot forge lines or drive a terminal.
+ * A full ring drops and counts (gatehouse_kernel_log_dropped_total), it never blocks.  Control
+ * bytes in values are escaped, so that a request cannot forge lines or drive a terminal.
  */
 #ifndef KERNEL_LOG_H
 #define KERNEL_LOG_H
@@ -14,12 +14,13 @@
 
 /** Start the writer.  Before it, and after krn_log_stop(), lines go straight to stderr.  MAIN. */
 int krn_log_start(const struct krn_node_options *options, char *error, size_t error_size);
-/** Apply level, formats and file of a new generation; also reopens the access file (SIGHUP).  MAIN. */
+/** Apply level, formats and file of a new generation; reopens the access file (SIGHUP).  MAIN. */
 int krn_log_reconfigure(const struct krn_node_options *options, char *error, size_t error_size);
 /** Write out what is queued and stop the thread.  MAIN. */
 void krn_log_stop(void);
 
-/** One line.  @param who  label of the entry or "kernel".  @param id  of a transaction, or n = 0.  ANY. */
+/** One line.  @param who  label of the entry or "kernel".  @param id  of a transaction, or n = 0.
+ *  ANY. */
 void krn_log(int level, struct gh_str who, struct gh_str id, const char *fmt, ...) GH_PRINTF(4, 5);
 void krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_list ap);
 

@@ -3,10 +3,10 @@
  * @file metrics.c
  * @brief Metrics: registration, counting without shared cache lines, and the Prometheus text.
  *
- * Every counter is a number, its place in a table of cells.  Each thread has a table of its own, made of
- * pages that appear when a thread first counts there, so an addition touches memory that no other
- * thread writes, and a counter costs eight bytes per thread that uses it.  Threads beyond THREADS
- * share tables, which is slower but as exact: every addition is atomic.
+ * Every counter is a number, its place in a table of cells.  Each thread has a table of its own,
+ * made of pages that appear when a thread first counts there, so an addition touches memory that
+ * no other thread writes, and a counter costs eight bytes per thread that uses it.  Threads beyond
+ * THREADS share tables, which is slower but as exact: every addition is atomic.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -70,7 +70,7 @@ static struct {
 
 static _Atomic unsigned threads_seen;
 
-/* ---- Cells ------------------------------------------------------------------------------------- */
+/* ---- Cells ----------------------------------------------------------------------------------- */
 
 static unsigned
 thread_number(void)
@@ -95,7 +95,7 @@ page_make(unsigned thread, uint32_t page)
 	return present;
 }
 
-/* This thread's cell.  Without memory for a page it is that of thread 0, which registration made. */
+/* This thread's cell.  Without memory for a page: that of thread 0, which registration made. */
 static cell *
 cell_of(uint32_t number)
 {
@@ -120,7 +120,8 @@ cell_sum(uint32_t number)
 			memory_order_acquire);
 
 		if (cells != NULL)
-			sum += atomic_load_explicit(cells + number % PAGE_CELLS, memory_order_relaxed);
+			sum += atomic_load_explicit(cells + number % PAGE_CELLS,
+				memory_order_relaxed);
 	}
 	return sum;
 }
@@ -143,7 +144,7 @@ cells_take(uint32_t n, uint32_t *ret_cell)
 	return 0;
 }
 
-/* ---- Registration ------------------------------------------------------------------------------ */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 static bool
 is_name_byte(char c, bool is_first)
@@ -331,7 +332,7 @@ gh_metric_new(struct gh_inst *inst, enum gh_metric_kind kind, const char *name, 
 	return metric;
 }
 
-/* ---- Counting ---------------------------------------------------------------------------------- */
+/* ---- Counting -------------------------------------------------------------------------------- */
 
 void
 gh_metric_add(struct gh_metric *metric, uint64_t n)
@@ -373,7 +374,7 @@ krn_metric_value(const struct gh_metric *metric)
 	return (int64_t)cell_sum(metric->cell);
 }
 
-/* ---- The text ---------------------------------------------------------------------------------- */
+/* ---- The text -------------------------------------------------------------------------------- */
 
 /* `name suffix{labels,more} ` up to the value; `more` may be empty. */
 static void

@@ -12,7 +12,8 @@ struct gh_metric *krn_metric_new(enum gh_metric_kind kind, const char *name, con
 	const char *labels);
 /** Value of a counter or gauge, for tests and the readiness page. */
 int64_t krn_metric_value(const struct gh_metric *metric);
-/** Everything as Prometheus text 0.0.4.  ANY.  @return malloc()ed, NUL-terminated; NULL: no memory. */
+/** Everything as Prometheus text 0.0.4.  ANY.
+ *  @return malloc()ed, NUL-terminated; NULL: no memory. */
 char *krn_metrics_text(size_t *ret_size);
 
 #endif

@@ -14,8 +14,8 @@ hash_seed(void)
 {
 	uint64_t seed;
 
-	/* Early in the life of a machine there may be no randomness yet.  A table works with any seed,
-	 * it is only easier to unbalance on purpose. */
+	/* Early in the life of a machine there may be no randomness yet.  A table works with any
+	 * seed, it is only easier to unbalance on purpose. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = gh_mono_ns() * UINT64_C(0x9e3779b97f4a7c15);
 	return seed;

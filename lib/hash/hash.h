@@ -3,8 +3,9 @@
  * @file hash.h
  * @brief Keyed hashing of byte strings for tables in memory.
  *
- * Fast, well mixed in all 64 bits, and keyed, so that whoever sends the strings cannot choose ones that
- * collide.  Not for signatures and not for what is stored: the value depends on seed and machine.
+ * Fast, well mixed in all 64 bits, and keyed, so that whoever sends the strings cannot choose ones
+ * that collide.  Not for signatures and not for what is stored: the value depends on seed and
+ * machine.
  */
 #ifndef LIB_HASH_HASH_H
 #define LIB_HASH_HASH_H

@@ -57,7 +57,8 @@ line_time(struct line *line, uint64_t time_us)
 
 	gmtime_r(&s, &tm);
 	size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	int more = snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned)(time_us / 1000u % 1000u));
+	int more = snprintf(text + n, sizeof(text) - n, ".%03uZ",
+		(unsigned)(time_us / 1000u % 1000u));
 
 	line_put(line, (struct gh_str){ text, n + (size_t)more });
 }

@@ -3,9 +3,9 @@
  * @file ring.c
  * @brief The byte ring: place is taken by one compare-and-swap, a record is published by its tag.
  *
- * A record is a header of 8 bytes and its text, padded to 8.  A tag of 0 means "not written yet", so
- * the reader zeroes what it gives back: wherever the next header comes to lie, its tag starts as 0.
- * Records do not wrap; one that would is preceded by a filler to the end.
+ * A record is a header of 8 bytes and its text, padded to 8.  A tag of 0 means "not written yet",
+ * so the reader zeroes what it gives back: wherever the next header comes to lie, its tag starts
+ * as 0.  Records do not wrap; one that would is preceded by a filler to the end.
  */
 #include "lib/ring/ring.h"
 
@@ -65,7 +65,8 @@ ring_put(struct ring *ring, unsigned tag, struct gh_str record)
 	r->size = (uint32_t)record.n;
 	if (record.n > 0)
 		memcpy(r->text, record.p, record.n);
-	/* Ordered before the caller's look at "does the reader sleep?", as the reader's look here is. */
+	/* Ordered before the caller's look at "does the reader sleep?", as the reader's look
+	 * here is. */
 	atomic_store_explicit(&r->tag, tag, memory_order_seq_cst);
 	return 0;
 }

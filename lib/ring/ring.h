@@ -4,8 +4,8 @@
  * @brief A bounded ring of records: many threads put, one takes, nobody waits.
  *
  * Records keep the order in which they got their place.  A closed ring takes no more records, but
- * those that have a place are still written and can be taken: that is how nothing gets lost when the
- * reader stops.
+ * those that have a place are still written and can be taken: that is how nothing gets lost when
+ * the reader stops.
  */
 #ifndef LIB_RING_RING_H
 #define LIB_RING_RING_H
@@ -18,7 +18,7 @@
 /** Zeroed memory is a ring that is open and empty. */
 struct ring {
 	alignas(64) _Atomic uint64_t head; /**< Bytes given out so far; the top bit says closed. */
-	alignas(64) _Atomic uint64_t tail; /**< Bytes taken and free again; written by the reader. */
+	alignas(64) _Atomic uint64_t tail; /**< Bytes free again; written by the reader. */
 	alignas(64) char bytes[RING_BYTES];
 };
 

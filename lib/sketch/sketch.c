@@ -3,8 +3,9 @@
  * @file sketch.c
  * @brief Log-linear buckets and their serialised form.
  *
- * Bucket i below 16 holds the value i.  Above, with e = floor(log2(v)) >= 4, the 16 buckets of one power
- * of two follow each other: the bucket is 16 * (e - 3) plus the four bits of v behind its leading one.
+ * Bucket i below 16 holds the value i.  Above, with e = floor(log2(v)) >= 4, the 16 buckets of one
+ * power of two follow each other: the bucket is 16 * (e - 3) plus the four bits of v behind its
+ * leading one.
  *
  * Serialised: a version byte, the number of buckets that are not empty, and for each of them its
  * distance to the one before (the first: to -1) and its count, all as LEB128 varints.
@@ -133,7 +134,7 @@ sketch_quantile(const struct sketch *s, double q)
 	return middle_of(SKETCH_BUCKETS - 1);
 }
 
-/* ---- Serialised form --------------------------------------------------------------------------- */
+/* ---- Serialised form ------------------------------------------------------------------------- */
 
 static size_t
 put_varint(char *p, uint64_t v)
@@ -191,8 +192,8 @@ sketch_write(const struct sketch *s, char *ret)
 	return n;
 }
 
-/* Walk over the buckets; with `into` they are counted, else only checked.  The outermost buckets come
- * back, so that room can be made between the two walks. */
+/* Walk over the buckets; with `into` they are counted, else only checked.  The outermost buckets
+ * come back, so that room can be made between the two walks. */
 static bool
 walk(struct gh_str bytes, struct sketch *into, unsigned *ret_first, unsigned *ret_last)
 {

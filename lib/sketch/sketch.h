@@ -3,9 +3,9 @@
  * @file sketch.h
  * @brief Latency sketches: how long calls took, in little memory, so that sketches can be added up.
  *
- * Buckets are log-linear: 16 of equal width for each power of two, from 1 us to 1 h.  A value that is
- * read back is the middle of its bucket, so a quantile lies within 1/32 (3.2 %) of the exact one.
- * Memory is taken only for the span of buckets in use.
+ * Buckets are log-linear: 16 of equal width for each power of two, from 1 us to 1 h.  A value that
+ * is read back is the middle of its bucket, so a quantile lies within 1/32 (3.2 %) of the exact
+ * one.  Memory is taken only for the span of buckets in use.
  */
 #ifndef LIB_SKETCH_SKETCH_H
 #define LIB_SKETCH_SKETCH_H

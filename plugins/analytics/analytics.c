@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file analytics.c
- * @brief Counts calls per minute by API, version, application, method and status, with their latencies.
+ * @brief Counts calls per minute by API, version, application, method and status, with their
+ * latencies.
  *
- * Phase LOG, class OBSERVE: the hook leaves a record in a ring of its worker and never waits.  A full
- * ring loses the record and counts the loss.  The report is a management mount of its own.
+ * Phase LOG, class OBSERVE: the hook leaves a record in a ring of its worker and never waits.  A
+ * full ring loses the record and counts the loss.  The report is a management mount of its own.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -14,7 +15,7 @@
 #include "lib/hash/hash.h"
 #include "plugins/analytics/analytics.h"
 
-/* ---- Configuration ----------------------------------------------------------------------------- */
+/* ---- Configuration --------------------------------------------------------------------------- */
 
 struct config {
 	struct gh_ms retention;
@@ -25,19 +26,20 @@ static const struct gh_opt opts[] = {
 	GH_OPT(struct config, retention, .dflt = "30d", .min = 60000, .max = UINT64_C(315360000000),
 		.help = "How long usage is kept."),
 	GH_OPT(struct config, max_rows, .dflt = "20000", .min = 100, .max = 10000000, .fixed = true,
-		.help = "Combinations of API, version, application, method and status that are counted "
-			"in one minute; calls beyond are lost and gatehouse_analytics_dropped_total "
-			"counts them."),
+		.help = "Combinations of API, version, application, method and status that are "
+			"counted in one minute; calls beyond are lost, and "
+			"gatehouse_analytics_dropped_total counts them."),
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Hook: LOG --------------------------------------------------------------------------------- */
+/* ---- Hook: LOG ------------------------------------------------------------------------------- */
 
 /* Methods are chosen by callers; those that no API defines share one name. */
 static struct gh_str
 method_name(struct gh_str method)
 {
-	static const char *const known[] = { "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS" };
+	static const char *const known[] = { "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD",
+		"OPTIONS" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (gh_str_eq(method, gh_str_of(known[i])))
@@ -75,7 +77,7 @@ on_log(const void *config, struct gh_txn *txn)
 	return GH_NEXT;
 }
 
-/* ---- The report -------------------------------------------------------------------------------- */
+/* ---- The report ------------------------------------------------------------------------------ */
 
 static const struct rest_route routes[] = {
 	{ "GET", "/usage", "apim:api_view apim:admin", usage_get },
@@ -91,7 +93,7 @@ serve(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &a->services, process, config, call);
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int
 recorders_new(struct analytics *a, uint64_t seed)

@@ -3,7 +3,8 @@
  * @file analytics.h
  * @brief The parts of the analytics plugin, in the order in which a call passes them.
  *
- *   recorder  one per worker: the LOG hook leaves a fixed-size record in a ring that the worker fills
+ *   recorder  one per worker: the LOG hook leaves a fixed-size record in a ring that the worker
+ *             fills
  *             and the batcher empties;
  *   rows      a table of latency sketches, one per combination of names, status and minute;
  *   batcher   one thread: rings to rows, every second changed rows to series/1;
@@ -19,7 +20,7 @@
 #include "lib/rest/rest.h"
 #include "lib/sketch/sketch.h"
 
-/* ---- Names (names.c): who called what ------------------------------------------------------------ */
+/* ---- Names (names.c): who called what -------------------------------------------------------- */
 
 enum names_part {
 	NAMES_TENANT, NAMES_API_ID, NAMES_API, NAMES_VERSION, NAMES_APPLICATION, NAMES_METHOD,
@@ -41,7 +42,7 @@ size_t names_encode(const struct names *names, char *ret);
  *  @param[out] ret_names  points into @p bytes.  @return bytes read; 0: damaged. */
 size_t names_decode(struct gh_str bytes, struct names *ret_names);
 
-/* ---- Recorder (recorder.c) ----------------------------------------------------------------------- */
+/* ---- Recorder (recorder.c) ------------------------------------------------------------------- */
 
 /** Encoded names, kept once per worker.  Immutable. */
 struct subject {
@@ -56,7 +57,7 @@ struct record {
 	uint32_t time_s;               /**< When it ended, Unix seconds. */
 	uint32_t latency_us;
 	uint16_t status;
-	bool is_retirement;            /**< Private: no call, but a table of subjects to be freed. */
+	bool is_retirement;            /**< Private: a table of subjects to be freed, no call. */
 };
 
 struct recorder;
@@ -73,7 +74,7 @@ int recorder_put(struct recorder *recorder, const struct names *names, const str
 /** Take the oldest call.  The batcher's thread only.  @return false: there is none. */
 bool recorder_take(struct recorder *recorder, struct record *ret_record);
 
-/* ---- Rows (rows.c) ------------------------------------------------------------------------------- */
+/* ---- Rows (rows.c) --------------------------------------------------------------------------- */
 
 /** A sketch and what it is the sketch of. */
 struct row {
@@ -101,7 +102,7 @@ int rows_each(struct rows *rows, int (*fn)(void *arg, struct row *row), void *ar
 void rows_remove(struct rows *rows, bool (*is_over)(const void *arg, const struct row *row),
 	const void *arg);
 
-/* ---- Batcher (batcher.c) ------------------------------------------------------------------------- */
+/* ---- Batcher (batcher.c) --------------------------------------------------------------------- */
 
 #define ANALYTICS_SERIES GH_STR("usage_minute")
 
@@ -134,12 +135,13 @@ int batcher_flush(struct batcher *batcher, uint64_t deadline_ms);
 #define VALUE_BYTES_MAX (1 + 2 + NAMES_BYTES_MAX + SKETCH_BYTES_MAX)
 
 /** @param ret  room for VALUE_BYTES_MAX.  @return bytes written. */
-size_t value_write(unsigned status, struct gh_str encoded_names, const struct sketch *sketch, char *ret);
+size_t value_write(unsigned status, struct gh_str encoded_names, const struct sketch *sketch,
+	char *ret);
 /** @param[out] ret_sketch  the rest, for sketch_merge_bytes().  @return 0, GH_EINVAL (damaged). */
 int value_read(struct gh_str value, unsigned *ret_status, struct names *ret_names,
 	struct gh_str *ret_sketch);
 
-/* ---- Usage (usage.c) ----------------------------------------------------------------------------- */
+/* ---- Usage (usage.c) ------------------------------------------------------------------------- */
 
 /** GET /usage: a rest_fn.  The context's process is a struct analytics. */
 int usage_get(struct rest_context *ctx);

@@ -3,11 +3,11 @@
  * @file batcher.c
  * @brief The thread that turns calls into rows per minute and writes them.
  *
- * A row's identity in the series is its minute, a random part of this run of the process, and a number
- * that is never used again in the run.  So rows are only ever written by the one who made them: nothing
- * is read before it is written, a restart keeps what the run before has written, and a report adds up
- * all rows of a minute.  A row may be forgotten as soon as it is written and its minute is over; a call
- * that comes late makes another one.
+ * A row's identity in the series is its minute, a random part of this run of the process, and a
+ * number that is never used again in the run.  So rows are only ever written by the one who made
+ * them: nothing is read before it is written, a restart keeps what the run before has written, and
+ * a report adds up all rows of a minute.  A row may be forgotten as soon as it is written and its
+ * minute is over; a call that comes late makes another one.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -56,14 +56,14 @@ struct batcher {
 	bool is_flush_wanted;                 /* lock */
 };
 
-/* A row's key in memory: minute, status, names.  Only of this process, so integers are as they are. */
+/* A row's key in memory: minute, status, names.  Only of this process: integers as they are. */
 struct row_head {
 	uint64_t minute_s;
 	uint16_t status;
 };
 #define ROW_HEAD (sizeof(uint64_t) + sizeof(uint16_t))
 
-/* ---- Calls to rows ------------------------------------------------------------------------------- */
+/* ---- Calls to rows --------------------------------------------------------------------------- */
 
 static void
 add(struct batcher *b, const struct record *record)
@@ -103,7 +103,7 @@ drain(struct batcher *b)
 		gh_metric_add(b->setup.recorded, n);
 }
 
-/* ---- Rows to the series -------------------------------------------------------------------------- */
+/* ---- Rows to the series ---------------------------------------------------------------------- */
 
 static struct row_head
 head_of(const struct row *row)
@@ -172,8 +172,9 @@ note(struct batcher *b, int r)
 		return;
 	b->is_troubled = r < 0;
 	if (r < 0)
-		gh_inst_log(b->setup.inst, LOG_ERR, "cannot write usage (%s); calls are kept in memory, "
-			"up to max_rows", gh_strerror(r));
+		gh_inst_log(b->setup.inst, LOG_ERR,
+			"cannot write usage (%s); calls are kept in memory, up to max_rows",
+			gh_strerror(r));
 	else
 		gh_inst_log(b->setup.inst, LOG_NOTICE, "usage is written again");
 }
@@ -214,10 +215,11 @@ trim(struct batcher *b)
 	int r = b->setup.series.vt->trim(b->setup.series.self, ANALYTICS_SERIES, now_s - keep_s);
 
 	if (r < 0)
-		gh_inst_log(b->setup.inst, LOG_WARNING, "cannot delete old usage: %s", gh_strerror(r));
+		gh_inst_log(b->setup.inst, LOG_WARNING, "cannot delete old usage: %s",
+			gh_strerror(r));
 }
 
-/* ---- The thread ---------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static void
 sleep_until_woken(struct batcher *b)

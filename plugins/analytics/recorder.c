@@ -3,9 +3,9 @@
  * @file recorder.c
  * @brief From the LOG hook to the batcher without a lock: a ring with one writer and one reader.
  *
- * Records are small because names are interned: the worker keeps a table of subjects and a record points
- * to one.  When the table is full, the worker starts a new one and sends the old one through the ring
- * behind the records that point into it; the batcher frees it when it gets there.
+ * Records are small because names are interned: the worker keeps a table of subjects and a record
+ * points to one.  When the table is full, the worker starts a new one and sends the old one
+ * through the ring behind the records that point into it; the batcher frees it when it gets there.
  */
 #include <stdalign.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ struct recorder {
 	alignas(64) _Atomic uint32_t tail;  /* written by the batcher */
 };
 
-/* ---- Subjects ---------------------------------------------------------------------------------- */
+/* ---- Subjects -------------------------------------------------------------------------------- */
 
 static void
 subjects_free(struct subjects *s)
@@ -85,7 +85,7 @@ subject_get(struct recorder *r, const struct names *names)
 	return *slot;
 }
 
-/* ---- The ring ---------------------------------------------------------------------------------- */
+/* ---- The ring -------------------------------------------------------------------------------- */
 
 struct recorder *
 recorder_new(uint64_t seed)

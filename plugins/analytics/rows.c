@@ -74,7 +74,8 @@ chain_of(struct rows *rows, uint64_t hash)
 static void
 grow(struct rows *rows)
 {
-	struct row **old = rows->chains, **chains = calloc(2 * rows->chain_count, sizeof(struct row *));
+	struct row **chains = calloc(2 * rows->chain_count, sizeof(struct row *));
+	struct row **old = rows->chains;
 	size_t old_count = rows->chain_count;
 
 	if (chains == NULL)
@@ -126,7 +127,8 @@ rows_each(struct rows *rows, int (*fn)(void *arg, struct row *row), void *arg)
 }
 
 void
-rows_remove(struct rows *rows, bool (*is_over)(const void *arg, const struct row *row), const void *arg)
+rows_remove(struct rows *rows, bool (*is_over)(const void *arg, const struct row *row),
+	const void *arg)
 {
 	for (size_t i = 0; i < rows->chain_count; i++)
 		for (struct row **at = &rows->chains[i], *row; (row = *at) != NULL;) {

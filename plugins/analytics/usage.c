@@ -43,7 +43,7 @@ struct report {
 	uint64_t damaged;
 };
 
-/* ---- Parameters -------------------------------------------------------------------------------- */
+/* ---- Parameters ------------------------------------------------------------------------------ */
 
 /* A time in the query; absent: `otherwise`. */
 static int
@@ -96,7 +96,8 @@ query_group_by(struct report *report)
 		while (i < DIMENSIONS && !gh_str_eq(word, gh_str_of(dimensions[i].name)))
 			i++;
 		if (i == DIMENSIONS)
-			return rest_fail(report->ctx, 400, "The parameter groupBy must list some of api, "
+			return rest_fail(report->ctx, 400,
+				"The parameter groupBy must list some of api, "
 				"version, application, method, status");
 		report->by[i] = true;
 	} while (list.n > 0);
@@ -121,7 +122,7 @@ read_query(struct report *report)
 	return r;
 }
 
-/* ---- Adding up --------------------------------------------------------------------------------- */
+/* ---- Adding up ------------------------------------------------------------------------------- */
 
 static size_t
 group_key(const struct report *report, const struct names *names, unsigned status, char *ret)
@@ -172,7 +173,7 @@ add_row(void *arg, const struct gh_series_row *row)
 	return r == GH_EINVAL ? 0 : r;
 }
 
-/* ---- The answer -------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 static json_t *
 latency_json(const struct sketch *sketch)
@@ -282,15 +283,17 @@ usage_get(struct rest_context *ctx)
 	if (r < 0)
 		return r;
 	if (batcher_flush(a->batcher, FLUSH_WAIT_MS) < 0)
-		gh_call_log(ctx->call, LOG_WARNING, "the report may lack calls of the last seconds");
-	r = a->series.vt->scan(a->series.self, ANALYTICS_SERIES, report.from_s, report.to_s, add_row,
-		&report);
+		gh_call_log(ctx->call, LOG_WARNING,
+			"the report may lack calls of the last seconds");
+	r = a->series.vt->scan(a->series.self, ANALYTICS_SERIES, report.from_s, report.to_s,
+		add_row, &report);
 	if (report.damaged > 0)
-		gh_call_log(ctx->call, LOG_WARNING, "%llu rows of usage are damaged and were left out",
+		gh_call_log(ctx->call, LOG_WARNING,
+			"%llu rows of usage are damaged and were left out",
 			(unsigned long long)report.damaged);
 	if (r == GH_ETOOBIG)
-		return rest_fail(ctx, 400, "The parameter groupBy makes more than %u groups in this span",
-			GROUPS_MAX);
+		return rest_fail(ctx, 400,
+			"The parameter groupBy makes more than %u groups in this span", GROUPS_MAX);
 	if (r != 0)
 		return r;
 	return answer(&report);

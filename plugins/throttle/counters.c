@@ -3,10 +3,10 @@
  * @file counters.c
  * @brief Counters per key, shared by all workers and exact on the node.
  *
- * The table is cut into shards, each with a lock that is held for a look-up and an addition; workers
- * meet only where their keys fall into the same shard.  A window starts at the first hit of its key.
- * Keys whose window is over are removed a few at a time when a new key comes, and all of them when the
- * table is full, but not more often than every SWEEP_MS.
+ * The table is cut into shards, each with a lock that is held for a look-up and an addition;
+ * workers meet only where their keys fall into the same shard.  A window starts at the first hit
+ * of its key.  Keys whose window is over are removed a few at a time when a new key comes, and all
+ * of them when the table is full, but not more often than every SWEEP_MS.
  */
 #include <assert.h>
 #include <pthread.h>
@@ -79,7 +79,7 @@ throttle_counters_free(struct throttle_counters *c)
 	free(c);
 }
 
-/* ---- One shard; its lock is held ----------------------------------------------------------------- */
+/* ---- One shard; its lock is held ------------------------------------------------------------- */
 
 static struct key *
 find(const struct shard *s, uint64_t hash, struct gh_str key)
@@ -178,7 +178,7 @@ count(struct key *k, uint64_t now_ms, uint64_t amount, uint64_t limit, uint64_t 
 	ret_counted->reset_ms = k->end_ms - now_ms;
 }
 
-/* ---- All shards; no lock is held ------------------------------------------------------------------ */
+/* ---- All shards; no lock is held ------------------------------------------------------------- */
 
 /* Make room in a full table; by one thread, and not all the time.  @return was it done? */
 static bool

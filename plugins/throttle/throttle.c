@@ -3,12 +3,13 @@
  * @file throttle.c
  * @brief Limits calls by the policies of subscription, application, API and operation.
  *
- * Phase LIMIT, class QUOTA.  Policies come by feed/1: one thread of the plugin follows it, and every
- * worker gets each new table through its mailbox.  Counters are shared by all workers (counters.c), so a
- * limit is exact on the node; other plugins may count with them through counter/1.
+ * Phase LIMIT, class QUOTA.  Policies come by feed/1: one thread of the plugin follows it, and
+ * every worker gets each new table through its mailbox.  Counters are shared by all workers
+ * (counters.c), so a limit is exact on the node; other plugins may count with them through
+ * counter/1.
  *
- * A call is refused by the first level that is used up; what it was counted for at earlier levels is
- * taken back.  A policy that a call names but nobody knows refuses the call: GH_FAIL, and the
+ * A call is refused by the first level that is used up; what it was counted for at earlier levels
+ * is taken back.  A policy that a call names but nobody knows refuses the call: GH_FAIL, and the
  * attachment's on_error decides (deny, unless the manifest says otherwise).
  */
 #include <pthread.h>
@@ -26,7 +27,7 @@
 #include "lib/follow/follow.h"
 #include "plugins/throttle/throttle.h"
 
-/* ---- The levels -------------------------------------------------------------------------------- */
+/* ---- The levels ------------------------------------------------------------------------------ */
 
 #define KEY_PARTS 4
 
@@ -45,7 +46,8 @@ static const struct level levels[] = {
 	{ "api", "api", GH_ATTR_API_TIER, GH_ATTR_NONE,
 		{ GH_ATTR_API_CONTEXT, GH_ATTR_API_VERSION }, 900800 },
 	{ "operation", "api", GH_ATTR_OPERATION_TIER, GH_ATTR_API_TIER,
-		{ GH_ATTR_API_CONTEXT, GH_ATTR_API_VERSION, GH_ATTR_OPERATION, GH_ATTR_METHOD }, 900802 },
+		{ GH_ATTR_API_CONTEXT, GH_ATTR_API_VERSION, GH_ATTR_OPERATION, GH_ATTR_METHOD },
+		900802 },
 	{ "subscription", "subscription", GH_ATTR_SUBSCRIPTION_TIER, GH_ATTR_NONE,
 		{ GH_ATTR_SUBSCRIPTION_ID }, 900804 },
 	{ "application", "application", GH_ATTR_APPLICATION_TIER, GH_ATTR_NONE,
@@ -53,7 +55,7 @@ static const struct level levels[] = {
 };
 #define LEVELS (sizeof(levels) / sizeof(levels[0]))
 
-/* ---- Configuration and blocks ------------------------------------------------------------------ */
+/* ---- Configuration and blocks ---------------------------------------------------------------- */
 
 struct config {
 	uint64_t max_keys;
@@ -88,16 +90,17 @@ struct outcome {
 	} items[LEVELS];
 };
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static const struct gh_opt opts[] = {
 	GH_OPT(struct config, max_keys, .dflt = "200000", .min = 1, .max = 100000000, .fixed = true,
-		.help = "Counters that may have a running window at the same time; one takes about "
-			"150 bytes.  When all are in use, calls that need another one are refused."),
+		.help = "Counters that may have a running window at the same time, of about "
+			"150 bytes each; when all are in use, calls that need another one are "
+			"refused."),
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Hook: LIMIT ------------------------------------------------------------------------------- */
+/* ---- Hook: LIMIT ----------------------------------------------------------------------------- */
 
 static uint64_t
 seconds_up(uint64_t ms)
@@ -253,7 +256,7 @@ on_limit(const void *config, struct gh_txn *txn)
 	return refuse(txn, &outcome->items[outcome->n - 1]);
 }
 
-/* ---- Hook: RESPONSE ---------------------------------------------------------------------------- */
+/* ---- Hook: RESPONSE -------------------------------------------------------------------------- */
 
 /* Tell the caller its limits (draft-ietf-httpapi-ratelimit-headers): one item per level. */
 static enum gh_verdict
@@ -287,7 +290,7 @@ on_response(const void *config, struct gh_txn *txn)
 	return GH_NEXT;
 }
 
-/* ---- Following the policies ---------------------------------------------------------------------- */
+/* ---- Following the policies ------------------------------------------------------------------ */
 
 static int
 begin(void *arg)
@@ -308,7 +311,7 @@ apply(void *arg, const struct gh_feed_batch *batch)
 
 		if (!gh_str_eq(change->doc.kind, GH_STR("policy")))
 			continue;
-		/* Only this thread replaces what is published, so it may read it without the lock. */
+		/* Only this thread replaces what is published: it may read it without the lock. */
 		if (p->next == NULL)
 			p->next = throttle_policies_copy(p->published);
 		if (p->next == NULL)
@@ -410,7 +413,7 @@ follow_policies(void *arg)
 	return NULL;
 }
 
-/* ---- Services ---------------------------------------------------------------------------------- */
+/* ---- Services -------------------------------------------------------------------------------- */
 
 static int
 hit(void *self, struct gh_str key, uint64_t amount, uint64_t limit, uint64_t window_ms,
@@ -451,7 +454,7 @@ static const struct gh_service_row provides[] = {
 };
 static const char *const needs[] = { GH_SVC_FEED, NULL };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void
 metrics_new(struct process *p, struct gh_inst *inst)

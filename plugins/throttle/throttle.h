@@ -3,7 +3,7 @@
  * @file throttle.h
  * @brief The two parts behind the throttle plugin: the table of counters and the table of policies.
  *
- * throttle.c decides about calls; counters.c counts exactly; policies.c knows what the policies say.
+ * throttle.c decides about calls, counters.c counts exactly, policies.c knows the policies.
  */
 #ifndef PLUGINS_THROTTLE_THROTTLE_H
 #define PLUGINS_THROTTLE_THROTTLE_H
@@ -12,7 +12,7 @@
 #include <gatehouse/svc/feed.h>
 #include <stdatomic.h>
 
-/* ---- Counters (counters.c) ----------------------------------------------------------------------- */
+/* ---- Counters (counters.c) ------------------------------------------------------------------- */
 
 #define THROTTLE_KEY_MAX 2048 /**< Bytes; the service counter/1 promises 512. */
 
@@ -31,10 +31,10 @@ int throttle_counters_hit(struct throttle_counters *counters, uint64_t now_ms, s
  *  @param window_end_ms  now_ms + reset_ms of that hit.  ANY. */
 void throttle_counters_undo(struct throttle_counters *counters, struct gh_str key, uint64_t amount,
 	uint64_t window_end_ms);
-/** Keys in the table, those whose window is over but which nobody has removed yet included.  ANY. */
+/** Keys in the table; some of them may be over, but not removed yet.  ANY. */
 uint64_t throttle_counters_keys(const struct throttle_counters *counters);
 
-/* ---- Policies (policies.c) ----------------------------------------------------------------------- */
+/* ---- Policies (policies.c) ------------------------------------------------------------------- */
 
 /** What one policy says.  requests = 0: no limit. */
 struct throttle_policy {
@@ -59,7 +59,8 @@ struct throttle_policies *throttle_policies_ref(struct throttle_policies *polici
 void throttle_policies_unref(struct throttle_policies *policies);
 /** Apply one change of a `policy` document.  Before publishing only.
  *  @return 0; GH_EINVAL: the document makes no sense and counts as deleted; GH_ENOMEM. */
-int throttle_policies_apply(struct throttle_policies *policies, const struct gh_feed_change *change);
+int throttle_policies_apply(struct throttle_policies *policies,
+	const struct gh_feed_change *change);
 /** @param level  "subscription", "application" or "api".  @return NULL: there is none. */
 const struct throttle_policy *throttle_policies_find(const struct throttle_policies *policies,
 	struct gh_str tenant, const char *level, struct gh_str name);

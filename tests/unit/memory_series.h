@@ -57,7 +57,8 @@ memory_write(void *self, const struct gh_series_row *rows, size_t n)
 }
 
 static int
-memory_scan(void *self, struct gh_str series, uint64_t from_s, uint64_t to_s, gh_series_fn *fn, void *arg)
+memory_scan(void *self, struct gh_str series, uint64_t from_s, uint64_t to_s, gh_series_fn *fn,
+	void *arg)
 {
 	int r = 0;
 

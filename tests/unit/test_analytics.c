@@ -16,7 +16,7 @@
 
 #define SEED 42
 
-/* ---- What the series holds ------------------------------------------------------------------------ */
+/* ---- What the series holds ------------------------------------------------------------------- */
 
 /* Calls that the series holds of one API; "" for all. */
 static uint64_t
@@ -45,7 +45,7 @@ stored(const char *api, unsigned status)
 	return total;
 }
 
-/* ---- Names and values ---------------------------------------------------------------------------- */
+/* ---- Names and values ------------------------------------------------------------------------ */
 
 static struct names
 names_of(const char *api, const char *application)
@@ -83,7 +83,8 @@ test_value_damaged(void)
 	unsigned status;
 
 	sketch_add(&s, 1000, 3);
-	size_t n = value_write(404, (struct gh_str){ encoded, names_encode(&names, encoded) }, &s, bytes);
+	size_t n = value_write(
+		404, (struct gh_str){ encoded, names_encode(&names, encoded) }, &s, bytes);
 
 	CU_ASSERT_EQUAL(value_read((struct gh_str){ bytes, n }, &status, &got, &rest), 0);
 	CU_ASSERT_EQUAL(status, 404);
@@ -99,7 +100,7 @@ test_value_damaged(void)
 	sketch_done(&s);
 }
 
-/* ---- Recorder ------------------------------------------------------------------------------------ */
+/* ---- Recorder -------------------------------------------------------------------------------- */
 
 static void
 test_recorder_full_ring(void)
@@ -158,12 +159,13 @@ test_recorder_many_subjects(void)
 		snprintf(app, sizeof(app), "last%u", i);
 		struct names names = names_of("Books", app);
 
-		CU_ASSERT_EQUAL(recorder_put(r, &names, &(struct record){ .status = 200 }, &is_filling), 0);
+		CU_ASSERT_EQUAL(
+			recorder_put(r, &names, &(struct record){ .status = 200 }, &is_filling), 0);
 	}
 	recorder_free(r);
 }
 
-/* ---- Rows ---------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 static bool
 is_odd(const void *arg, const struct row *row)
@@ -199,7 +201,7 @@ test_rows_bounded(void)
 	rows_free(NULL);
 }
 
-/* ---- Batcher ------------------------------------------------------------------------------------- */
+/* ---- Batcher --------------------------------------------------------------------------------- */
 
 #define WORKERS 2
 #define CALLS 60000
@@ -244,7 +246,8 @@ call_much(void *arg)
 	bool is_filling;
 
 	for (unsigned i = 0; i < CALLS; i++) {
-		struct names names = names_of(i % 2 == 0 ? "Books" : "Films", i % 3 == 0 ? "A" : "B");
+		struct names names =
+			names_of(i % 2 == 0 ? "Books" : "Films", i % 3 == 0 ? "A" : "B");
 		struct record record = { .time_s = 1000000 + i % 90, .latency_us = i % 5000,
 			.status = i % 10 == 0 ? 500 : 200 };
 
@@ -327,7 +330,8 @@ test_series_fails_for_a_while(void)
 static void
 test_too_many_rows_are_counted_as_dropped(void)
 {
-	struct gh_metric *dropped = krn_metric_new(GH_COUNTER, "gatehouse_test_dropped_total", "D.", NULL);
+	struct gh_metric *dropped =
+		krn_metric_new(GH_COUNTER, "gatehouse_test_dropped_total", "D.", NULL);
 	struct batcher *b = batcher_start(50, dropped);
 	bool is_filling;
 	char app[16];
@@ -351,11 +355,16 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_names_round_trip), UNIT_TEST(test_value_damaged),
-		UNIT_TEST(test_recorder_full_ring), UNIT_TEST(test_recorder_many_subjects),
-		UNIT_TEST(test_rows_bounded), UNIT_TEST(test_batcher_counts_exactly),
-		UNIT_TEST(test_restart_keeps_what_was_counted), UNIT_TEST(test_series_fails_for_a_while),
-		UNIT_TEST(test_too_many_rows_are_counted_as_dropped), { NULL, NULL },
+		UNIT_TEST(test_names_round_trip),
+		UNIT_TEST(test_value_damaged),
+		UNIT_TEST(test_recorder_full_ring),
+		UNIT_TEST(test_recorder_many_subjects),
+		UNIT_TEST(test_rows_bounded),
+		UNIT_TEST(test_batcher_counts_exactly),
+		UNIT_TEST(test_restart_keeps_what_was_counted),
+		UNIT_TEST(test_series_fails_for_a_while),
+		UNIT_TEST(test_too_many_rows_are_counted_as_dropped),
+		{ NULL, NULL },
 	};
 
 	return unit_run("analytics", tests);

@@ -101,9 +101,11 @@ test_size(void)
 	char payload[GH_EVENT_MAX + 1];
 
 	memset(payload, 'x', sizeof(payload));
-	CU_ASSERT_EQUAL(krn_events_emit(events, GH_STR("a"), (struct gh_str){ payload, GH_EVENT_MAX + 1 }),
+	CU_ASSERT_EQUAL(
+		krn_events_emit(events, GH_STR("a"), (struct gh_str){ payload, GH_EVENT_MAX + 1 }),
 		GH_ETOOBIG);
-	CU_ASSERT_EQUAL(krn_events_emit(events, GH_STR("a"), (struct gh_str){ payload, GH_EVENT_MAX }), 0);
+	CU_ASSERT_EQUAL(
+		krn_events_emit(events, GH_STR("a"), (struct gh_str){ payload, GH_EVENT_MAX }), 0);
 	CU_ASSERT_EQUAL(gh_event_emit(&insts[0], GH_STR("a"), GH_STR("no node")), 0);
 	krn_events_deliver(events);
 	CU_ASSERT_EQUAL(first.n, 1);

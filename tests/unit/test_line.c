@@ -97,8 +97,11 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_line_escapes), UNIT_TEST(test_line_numbers), UNIT_TEST(test_line_time),
-		UNIT_TEST(test_line_full), { NULL, NULL },
+		UNIT_TEST(test_line_escapes),
+		UNIT_TEST(test_line_numbers),
+		UNIT_TEST(test_line_time),
+		UNIT_TEST(test_line_full),
+		{ NULL, NULL },
 	};
 
 	return unit_run("line", tests);

@@ -17,7 +17,7 @@
 static char dir[] = "/tmp/gh-test-log-XXXXXX";
 static char error[512];
 
-/* ---- Helpers ----------------------------------------------------------------------------------- */
+/* ---- Helpers --------------------------------------------------------------------------------- */
 
 static const char *
 in_dir(const char *name)
@@ -92,7 +92,7 @@ options_done(struct krn_node_options *o)
 	free((char *)o->access_file.p);
 }
 
-/* ---- The log ----------------------------------------------------------------------------------- */
+/* ---- The log --------------------------------------------------------------------------------- */
 
 static void
 test_log_without_writer(void)
@@ -117,7 +117,8 @@ test_log_text(void)
 	memset(longer, 'x', sizeof(longer));
 	stderr_to("text");
 	CU_ASSERT_EQUAL_FATAL(krn_log_start(&o, error, sizeof(error)), 0);
-	krn_log(LOG_WARNING, GH_STR("gateway"), GH_STR("id1"), "bad \"%s\"", "x\n2024 forged\x1b[2J");
+	krn_log(LOG_WARNING, GH_STR("gateway"), GH_STR("id1"), "bad \"%s\"",
+		"x\n2024 forged\x1b[2J");
 	krn_log(LOG_DEBUG, GH_STR("gateway"), GH_STR_NONE, "not shown");
 	o.log_level = LOG_DEBUG;
 	CU_ASSERT_EQUAL(krn_log_reconfigure(&o, error, sizeof(error)), 0);
@@ -161,10 +162,20 @@ test_log_json(void)
 }
 
 static const struct krn_access call = {
-	.id = { "t1", 2 }, .listener = { "public", 6 }, .peer = { "::1", 3 }, .method = { "GET", 3 },
-	.target = { "/books?q=\"x y\"\n", 15 }, .api = { "Books", 5 }, .version = { "1.0", 3 },
-	.minor = 1, .status = 200, .bytes = 28, .duration_us = 1234, .upstream_us = 900,
-	.agent = { "curl \"7\"", 8 }, .time_us = 1717567860123456,
+	.id = { "t1", 2 },
+	.listener = { "public", 6 },
+	.peer = { "::1", 3 },
+	.method = { "GET", 3 },
+	.target = { "/books?q=\"x y\"\n", 15 },
+	.api = { "Books", 5 },
+	.version = { "1.0", 3 },
+	.minor = 1,
+	.status = 200,
+	.bytes = 28,
+	.duration_us = 1234,
+	.upstream_us = 900,
+	.agent = { "curl \"7\"", 8 },
+	.time_us = 1717567860123456,
 };
 
 static void
@@ -177,7 +188,8 @@ test_access_common_and_reopen(void)
 	CU_ASSERT_EQUAL_FATAL(krn_log_start(&o, error, sizeof(error)), 0);
 	CU_ASSERT_TRUE(krn_access_is_on());
 	krn_access_log(&call);
-	/* As logrotate does it; what is queued may go to either file, so wait until it is written. */
+	/* As logrotate does it; what is queued may go to either file, so wait until it is written.
+	 */
 	for (int i = 0; i < 2000; i++) {
 		char *text = content("access");
 		bool is_there = text[0] != '\0';
@@ -197,7 +209,8 @@ test_access_common_and_reopen(void)
 	char *old = content("access.1"), *new = content("access");
 
 	CU_ASSERT_STRING_EQUAL(old,
-		"::1 - - [05/Jun/2024:06:11:00 +0000] \"GET /books?q=\\x22x\\x20y\\x22\\x0a HTTP/1.1\" "
+		"::1 - - [05/Jun/2024:06:11:00 +0000] \"GET /books?q=\\x22x\\x20y\\x22\\x0a "
+		"HTTP/1.1\" "
 		"200 28 \"-\" \"curl \\x227\\x22\" id=t1 listener=public api=Books version=1.0 "
 		"application=- us=1234 upstream_us=900 error=0\n");
 	CU_ASSERT_EQUAL(count_lines(new), 2);
@@ -241,7 +254,7 @@ test_access_file_unwritable(void)
 	options_done(&o);
 }
 
-/* ---- Threads ----------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 #define THREADS 4
 #define LINES 5000
@@ -275,7 +288,8 @@ test_log_threads(void)
 	char *text = content("threads"), *save = NULL;
 	unsigned seen = 0;
 
-	for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
 		const char *message = strstr(line, " thread ");
 		int who, number;
 
@@ -293,9 +307,13 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_log_without_writer), UNIT_TEST(test_log_text), UNIT_TEST(test_log_json),
-		UNIT_TEST(test_access_common_and_reopen), UNIT_TEST(test_access_json),
-		UNIT_TEST(test_access_file_unwritable), UNIT_TEST(test_log_threads),
+		UNIT_TEST(test_log_without_writer),
+		UNIT_TEST(test_log_text),
+		UNIT_TEST(test_log_json),
+		UNIT_TEST(test_access_common_and_reopen),
+		UNIT_TEST(test_access_json),
+		UNIT_TEST(test_access_file_unwritable),
+		UNIT_TEST(test_log_threads),
 		{ NULL, NULL },
 	};
 	static const char *const files[] = { "direct", "text", "json", "access", "access.1",

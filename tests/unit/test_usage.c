@@ -15,10 +15,12 @@
 
 extern const struct gh_plugin gh_plugin; /* of plugins/analytics/analytics.c */
 
-/* ---- Services ---------------------------------------------------------------------------------- */
+/* ---- Services -------------------------------------------------------------------------------- */
 
-static struct gh_principal reader = { .tenant = { "carbon.super", 12 }, .scopes = { "apim:api_view", 13 } };
-static struct gh_principal neighbour = { .tenant = { "other.org", 9 }, .scopes = { "apim:admin", 10 } };
+static struct gh_principal reader = { .tenant = { "carbon.super", 12 },
+	.scopes = { "apim:api_view", 13 } };
+static struct gh_principal neighbour = { .tenant = { "other.org", 9 },
+	.scopes = { "apim:admin", 10 } };
 static struct gh_principal subscriber = { .tenant = { "carbon.super", 12 },
 	.scopes = { "apim:subscribe apim:api_viewer", 30 } };
 
@@ -77,7 +79,7 @@ node(const char *options)
 	return t;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 struct call {
 	const char *method, *tenant, *api, *application;
@@ -123,7 +125,7 @@ static const struct call calls[] = {
 	{ .times = 0 },
 };
 
-/* ---- Reports ----------------------------------------------------------------------------------- */
+/* ---- Reports --------------------------------------------------------------------------------- */
 
 /* GET the report.  @return its JSON, or that of the error; a new reference. */
 static json_t *
@@ -172,7 +174,8 @@ list_is(struct gh_test *t, const char *token, const char *query, const char *wan
 			else if (json_is_string(value))
 				snprintf(part, sizeof(part), "%s ", json_string_value(value));
 			else if (json_is_integer(value))
-				snprintf(part, sizeof(part), "%lld ", (long long)json_integer_value(value));
+				snprintf(part, sizeof(part), "%lld ",
+					(long long)json_integer_value(value));
 			strncat(text, part, sizeof(text) - strlen(text) - 1);
 		}
 	}
@@ -195,7 +198,8 @@ test_groups(void)
 	CU_ASSERT_TRUE(list_is(t, "reader", "?groupBy=status%2Capi%2Cstatus", /* as sets are */
 		"Books 200 =5;Books 401 =2;Books 404 =3;Films 200 =2;"));
 	CU_ASSERT_TRUE(list_is(t, "reader", "?groupBy=method", "GET =8;POST =2;OTHER =2;"));
-	CU_ASSERT_TRUE(list_is(t, "reader", "?groupBy=application,version", "1.0  =2;1.0 App =10;"));
+	CU_ASSERT_TRUE(
+		list_is(t, "reader", "?groupBy=application,version", "1.0  =2;1.0 App =10;"));
 	CU_ASSERT_TRUE(list_is(t, "neighbour", "?groupBy=status", "200 =7;"));
 	run_calls(t, calls);
 	CU_ASSERT_TRUE(list_is(t, "neighbour", "?groupBy=status", "200 =14;"));
@@ -275,8 +279,8 @@ test_damaged_rows(void)
 	run_calls(t, calls);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		char key = (char)i;
-		struct gh_series_row row = { GH_STR("usage_minute"), now_s - now_s % 60, { &key, 1 },
-			values[i] };
+		struct gh_series_row row = { GH_STR("usage_minute"), now_s - now_s % 60,
+			{ &key, 1 }, values[i] };
 
 		CU_ASSERT_EQUAL(memory_write(NULL, &row, 1), 0);
 	}
@@ -300,8 +304,12 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_groups), UNIT_TEST(test_span), UNIT_TEST(test_bad_requests),
-		UNIT_TEST(test_damaged_rows), UNIT_TEST(test_dry_run_counts_nothing), { NULL, NULL },
+		UNIT_TEST(test_groups),
+		UNIT_TEST(test_span),
+		UNIT_TEST(test_bad_requests),
+		UNIT_TEST(test_damaged_rows),
+		UNIT_TEST(test_dry_run_counts_nothing),
+		{ NULL, NULL },
 	};
 
 	return unit_run("usage", tests);
