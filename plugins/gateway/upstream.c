@@ -11,13 +11,27 @@
 
 #define SUSPEND_MS 86400000u /* our own deadlines come first */
 
-/* ---- The tie and the deadline ------------------------------------------------------------------ */
+/* ---- The tie, the head and the deadline -------------------------------------------------------- */
+
+struct gh_str
+upstream_take_head(struct upstream_exchange *x)
+{
+	struct gh_str head = x->head;
+
+	x->head = GH_STR_NONE;
+	if (x->pool->deferred == x) {
+		x->pool->deferred = NULL;
+		uv_idle_stop(&x->pool->idle);
+	}
+	return head;
+}
 
 struct upstream_conn *
 upstream_detach(struct upstream_exchange *x)
 {
 	struct upstream_conn *c = x->conn;
 
+	upstream_take_head(x);
 	x->conn = NULL;
 	if (c != NULL) {
 		c->x = NULL;
@@ -136,12 +150,43 @@ upstream_on_closed(struct upstream_exchange *x, bool is_clean, const char *why)
 
 /* ---- Sending ----------------------------------------------------------------------------------- */
 
+static void
+send_head(struct upstream_exchange *x)
+{
+	if (!x->conn->is_broken && upstream_send_rest(x) < 0)
+		upstream_write_failed(x);
+	upstream_set_deadline(x);
+}
+
+void
+upstream_send_deferred(struct upstream_pool *pool)
+{
+	if (pool->deferred != NULL)
+		send_head(pool->deferred);
+}
+
+static void
+on_idle(uv_idle_t *idle)
+{
+	upstream_send_deferred(idle->data);
+}
+
+/** Head and first bytes of the body leave together, if the body comes within this turn of the loop. */
+static void
+defer_head(struct upstream_exchange *x)
+{
+	x->pool->deferred = x;
+	uv_idle_start(&x->pool->idle, on_idle);
+}
+
 void
 upstream_begin(struct upstream_exchange *x)
 {
 	struct upstream_conn *c = x->conn;
 	uint64_t serial = c->serial;
+	bool has_body = x->body_length != 0 && !x->sink_ended;
 
+	upstream_send_deferred(x->pool); /* there is one scratch */
 	x->state = UPSTREAM_SENDING;
 	x->was_written = false;
 	x->body_left = x->body_length > 0 ? (uint64_t)x->body_length : 0;
@@ -151,7 +196,7 @@ upstream_begin(struct upstream_exchange *x)
 			"cannot be written as HTTP/1.1"));
 		return;
 	}
-	if (x->body_length != 0 && !x->sink_ended) {
+	if (has_body) {
 		x->sink_waits = false;
 		if (x->has_sink) {
 			gh_txn_request_ready(x->txn);
@@ -162,10 +207,10 @@ upstream_begin(struct upstream_exchange *x)
 		if (c->serial != serial)
 			return;
 	}
-	if (!c->is_broken && upstream_send_rest(x) < 0)
-		upstream_write_failed(x);
-	x->head = GH_STR_NONE;
-	upstream_set_deadline(x);
+	if (has_body && !x->sink_ended && x->head.n > 0)
+		defer_head(x);
+	else
+		send_head(x);
 }
 
 void
@@ -275,6 +320,10 @@ upstream_on_bytes(struct upstream_exchange *x, const char *p, size_t n)
 	struct upstream_conn *c = x->conn;
 	uint64_t serial = c->serial;
 
+	if (x->state == UPSTREAM_SENDING && !x->was_written) {
+		upstream_on_closed(x, false, "the backend answered before it was asked");
+		return;
+	}
 	if (x->state == UPSTREAM_SENDING) {
 		bool has_head;
 		size_t used = on_head_bytes(x, p, n, &has_head);

@@ -28,12 +28,11 @@ static size_t
 send_plain(struct upstream_exchange *x, const char *p, size_t n)
 {
 	struct upstream_conn *c = x->conn;
-	struct gh_str head = x->head;
+	struct gh_str head = upstream_take_head(x);
 	struct iovec iov[2] = { iovec_of(head), { (void *)(uintptr_t)p, n } };
 
 	if (n > x->body_left)
 		iov[1].iov_len = (size_t)x->body_left; /* the engine counts; this is a second lock */
-	x->head = GH_STR_NONE;
 	int64_t written = upstream_conn_writev(c, iov + (head.n == 0), head.n == 0 ? 1 : 2);
 
 	if (written < 0) {
@@ -64,10 +63,9 @@ send_chunk(struct upstream_exchange *x, const char *p, size_t n)
 {
 	char prefix[H1_CHUNK_PREFIX_MAX];
 	size_t size = n < UPSTREAM_CHUNK_MAX ? n : UPSTREAM_CHUNK_MAX;
-	struct iovec iov[4] = { iovec_of(x->head), { prefix, h1_chunk_prefix(size, prefix) },
+	struct iovec iov[4] = { iovec_of(upstream_take_head(x)), { prefix, h1_chunk_prefix(size, prefix) },
 		{ (void *)(uintptr_t)p, size }, iovec_of(GH_STR("\r\n")) };
 
-	x->head = GH_STR_NONE;
 	if (upstream_conn_write_all(x->conn, iov, 4) < 0) {
 		upstream_write_failed(x);
 		return 0;
@@ -112,10 +110,10 @@ int
 upstream_send_rest(struct upstream_exchange *x)
 {
 	bool is_end = x->sink_ended && x->body_length < 0 && !x->is_sent;
-	struct iovec iov[2] = { iovec_of(x->head), iovec_of(GH_STR("0\r\n\r\n")) };
-	int first = x->head.n == 0, count = (x->head.n > 0) + is_end;
+	struct gh_str head = upstream_take_head(x);
+	struct iovec iov[2] = { iovec_of(head), iovec_of(GH_STR("0\r\n\r\n")) };
+	int first = head.n == 0, count = (head.n > 0) + is_end;
 
-	x->head = GH_STR_NONE;
 	if (count > 0) {
 		if (upstream_conn_write_all(x->conn, iov + first, count) < 0)
 			return GH_EIO;

@@ -173,7 +173,7 @@ on_timer_closed(uv_handle_t *handle)
 }
 
 static void
-on_sweep_closed(uv_handle_t *handle)
+on_own_closed(uv_handle_t *handle)
 {
 	handle_closed(handle->data);
 }
@@ -248,7 +248,9 @@ upstream_pool_new(struct uv_loop_s *loop, const struct upstream_options *options
 		goto out;
 	uv_timer_init(loop, &pool->sweep);
 	pool->sweep.data = pool;
-	pool->handles = 1;
+	uv_idle_init(loop, &pool->idle);
+	pool->idle.data = pool;
+	pool->handles = 2;
 	uv_timer_start(&pool->sweep, on_sweep, pool->options.keep_ms, pool->options.keep_ms);
 	uv_unref((uv_handle_t *)&pool->sweep);
 	*ret_pool = pool;
@@ -279,7 +281,8 @@ upstream_pool_free(struct upstream_pool *pool)
 		}
 	}
 	resolver_free(pool->resolver);
-	uv_close((uv_handle_t *)&pool->sweep, on_sweep_closed);
+	uv_close((uv_handle_t *)&pool->sweep, on_own_closed);
+	uv_close((uv_handle_t *)&pool->idle, on_own_closed);
 }
 
 void

@@ -116,6 +116,8 @@ struct upstream_pool {
 	struct upstream_peer *peers[UPSTREAM_BUCKETS];
 	struct upstream_conn *conns, *free_conns;
 	struct upstream_counts counts;
+	struct upstream_exchange *deferred; /**< Its head waits in scratch for the body's first bytes. */
+	uv_idle_t idle;               /**< Runs while there is one: the head goes alone after all. */
 	unsigned handles;             /**< Not closed yet; the last one frees the pool. */
 	bool is_closing;
 	struct h1_response head;      /**< For heads that come at once. */
@@ -148,7 +150,7 @@ struct upstream_exchange {
 	bool is_retried;
 
 	/* Request */
-	struct gh_str head;           /**< Not written yet; only while upstream_begin() runs. */
+	struct gh_str head;           /**< Not written yet: in the pool's scratch. */
 	int64_t body_length;          /**< -1: chunked. */
 	uint64_t body_left;           /**< Of a known length. */
 	bool has_sink, sink_ended;    /**< The kernel offers the body; it has offered all of it. */
@@ -188,6 +190,10 @@ void upstream_set_deadline(struct upstream_exchange *x);
 
 /** Writing failed.  An answer may have come before that, so reading decides. */
 void upstream_write_failed(struct upstream_exchange *x);
+/** @return the head, if it was not written yet; it counts as written then. */
+struct gh_str upstream_take_head(struct upstream_exchange *x);
+/** The head that waits for a body, if there is one, goes without. */
+void upstream_send_deferred(struct upstream_pool *pool);
 /** The rest of the request body is not wanted.  May end the transaction. */
 void upstream_stop_sending(struct upstream_exchange *x);
 

@@ -334,7 +334,7 @@ class Backend:
 
     def __init__(self, tls=None):
         self.requests, self.connections, self.errors = [], [], []
-        self.sent, self.go = 0, threading.Event()
+        self.sent, self.go, self.is_closed = 0, threading.Event(), False
         self.tls = None
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -369,11 +369,13 @@ class Backend:
         except EOFError:
             pass
         except Exception as e:  # what a test should see, not a thread's standard error
-            self.errors.append(e)
+            if not self.is_closed:
+                self.errors.append(e)
         finally:
             sock.close()
 
     def close(self):
+        self.is_closed = True
         self.listener.close()
         for conn in self.connections:
             conn.sock.close()
