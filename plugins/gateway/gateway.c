@@ -22,7 +22,7 @@ static const struct gh_opt opts[] = {
 		.help = "Environments whose deployments are served; for one path the first wins."),
 	GH_OPT(struct gw_config, token_cache, .fixed = true, .dflt = "4096", .min = 64, .max = 1 << 20,
 		.help = "Verified tokens that each worker remembers."),
-	GH_OPT(struct gw_config, clock_skew, .dflt = "5s", .max = 300000,
+	GH_OPT(struct gw_config, clock_skew, .dflt = "1s", .max = 300000,
 		.help = "How far the clocks of key manager and gateway may differ."),
 	GH_OPT(struct gw_config, verify_share, .dflt = "20", .min = 1, .max = 100,
 		.help = "Percent of a worker's time for token signatures before the pool helps."),
