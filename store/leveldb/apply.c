@@ -171,7 +171,7 @@ ldb_apply(struct ldb *p, struct ldb_view *view, struct ldb_request *request, uin
 		.mark = p->writer.overlay.n,
 	};
 
-	ldb_feed_begin(&a.feed);
+	ldb_feed_begin(&a.feed, gh_now_us());
 	int r = for_each_op(&a, request, replace);
 
 	if (r == 0)

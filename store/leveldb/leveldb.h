@@ -8,8 +8,9 @@
  *   schema.c   version of the layout, re-indexing  words.c    words of a text
  *   writer.c   the writing thread, group commit    apply.c    one commit, checked and indexed
  *   read.c     get, pages of documents             find.c     ranges of an index
- *   search.c   the index "text"                    feed.c     snapshot, read, wake
- *   series.c   write, scan, trim                   expiry.c   old documents and old feed records
+ *   search.c   the index "text"                    record.c   what a commit changed, as bytes
+ *   feed.c     snapshot, read, wake                expiry.c   old documents and old feed records
+ *   series.c   write, scan, trim
  *
  * One thread writes (writer.c): checks of revisions and unique keys need no lock.  Readers use the
  * library from any thread, each on a snapshot of its own (struct ldb_view).
@@ -381,15 +382,19 @@ void ldb_tenants_free(struct gh_str *tenants, size_t n);
 int ldb_search(struct ldb_view *view, const struct model_kind *kind, const struct gh_find *find,
 	struct ldb_page *page);
 
-/* ---- feed.c, series.c ---------------------------------------------------------------------- */
+/* ---- record.c, feed.c, series.c ------------------------------------------------------------ */
 
 /** Begin a feed record; ldb_feed_add() for each change, then ldb_feed_finish(). */
-void ldb_feed_begin(struct ldb_buf *record);
+void ldb_feed_begin(struct ldb_buf *record, uint64_t now_us);
 void ldb_feed_add(struct ldb_buf *record, const struct gh_doc_op *op,
 	const struct model_kind *kind);
 void ldb_feed_finish(struct ldb_buf *record, uint32_t n);
 /** When a record was written.  @return false: damaged. */
 bool ldb_feed_time(struct gh_str record, uint64_t *ret_us);
+/** Hand one record to a reader.
+ *  @return 0; GH_ENOMEM; GH_EIO with @p ret_damaged set; else what @p fn returned. */
+int ldb_feed_deliver(uint64_t seq, struct gh_str record, gh_feed_fn *fn, void *arg,
+	bool *ret_damaged);
 
 int ldb_feed_snapshot(void *self, gh_feed_fn *fn, void *arg, uint64_t *ret_seq);
 int ldb_feed_read(void *self, uint64_t after_seq, uint64_t wait_ms, gh_feed_fn *fn, void *arg);
