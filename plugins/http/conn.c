@@ -21,7 +21,7 @@
 #define FIRST_FIELDS 32u
 #define POOL_ENTRY_BYTES 72u
 
-/* ---- Objects ----------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 static void
 conn_free(struct conn *c)
@@ -84,7 +84,7 @@ http_conn_pool_free(struct http_worker *w)
 	}
 }
 
-/* ---- Sleeping and waking ----------------------------------------------------------------------- */
+/* ---- Sleeping and waking --------------------------------------------------------------------- */
 
 void
 http_conn_suspend(struct conn *c)
@@ -139,7 +139,7 @@ http_conn_gone(struct conn *c)
 	http_conn_wake(c);
 }
 
-/* ---- What the kernel calls --------------------------------------------------------------------- */
+/* ---- What the kernel calls ------------------------------------------------------------------- */
 
 static void
 on_head(void *conn, unsigned status, int64_t length, const struct gh_field *fields,
@@ -200,7 +200,7 @@ static const struct gh_engine_ops ops = {
 	.head = on_head, .body = on_body, .end = on_end, .abort = on_abort, .ready = on_ready,
 };
 
-/* ---- The head ---------------------------------------------------------------------------------- */
+/* ---- The head -------------------------------------------------------------------------------- */
 
 void *
 http_conn_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
@@ -269,7 +269,7 @@ count_bytes(struct gh_str s, char ch)
 	return n;
 }
 
-/* The library keeps an entry of a list for each field, argument and cookie, and a copy of cookies. */
+/* The library has an entry of a list for each field, argument and cookie, and a copy of cookies. */
 size_t
 http_conn_pool_use(const struct conn *c)
 {
@@ -352,7 +352,7 @@ begin(struct conn *c, const char *method, const char *version)
 	return answers_early(c, &facts) ? http_reply_queue(c) : MHD_YES;
 }
 
-/* ---- The body ---------------------------------------------------------------------------------- */
+/* ---- The body -------------------------------------------------------------------------------- */
 
 /* The reply is there already: nobody wants the rest. */
 static enum MHD_Result
@@ -393,7 +393,7 @@ take_body(struct conn *c, const char *data, size_t *data_size)
 	return MHD_YES;
 }
 
-/* ---- The answer -------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
 static enum MHD_Result
 answer(struct conn *c)

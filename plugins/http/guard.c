@@ -51,7 +51,7 @@ const struct guard_refusal http_guard_refusals[GUARD_RULE_COUNT] = {
 	ROW(GUARD_NO_MEMORY, 503, "no_memory", "The server is out of memory."),
 };
 
-/* ---- Fields with a rule ------------------------------------------------------------------------ */
+/* ---- Fields with a rule ---------------------------------------------------------------------- */
 
 /* The first members have a rule of their own; their place is counted. */
 enum known {
@@ -101,7 +101,7 @@ known_find(struct gh_str name)
 	return NULL;
 }
 
-/* ---- Syntax ------------------------------------------------------------------------------------ */
+/* ---- Syntax ---------------------------------------------------------------------------------- */
 
 static struct gh_str
 trim(struct gh_str s)
@@ -119,6 +119,12 @@ static struct gh_str
 skip(struct gh_str s, size_t n)
 {
 	return (struct gh_str){ s.p + n, s.n - n };
+}
+
+static bool
+starts(struct gh_str s, struct gh_str prefix)
+{
+	return s.n >= prefix.n && gh_str_eq_nocase((struct gh_str){ s.p, prefix.n }, prefix);
 }
 
 /* uri-host [ ":" port ] (RFC 9110, 7.2). */
@@ -148,7 +154,7 @@ parse_length(struct gh_str s, int64_t *ret_length)
 	return s.n > 0;
 }
 
-/* ---- The rules --------------------------------------------------------------------------------- */
+/* ---- The rules ------------------------------------------------------------------------------- */
 
 /* What one pass over the fields found. */
 struct findings {
@@ -231,11 +237,11 @@ check_host(const struct guard_request *q, const struct findings *f, unsigned min
 	if (q->target.n > 0 && q->target.p[0] == '/')
 		return GUARD_RULE_COUNT;
 	if (gh_str_eq(q->target, GH_STR("*")))
-		return gh_str_eq(q->method, GH_STR("OPTIONS")) ? GUARD_RULE_COUNT : GUARD_TARGET_FORM;
-	if (q->target.n > 7 && gh_str_eq_nocase((struct gh_str){ q->target.p, 7 }, GH_STR("http://")))
+		return gh_str_eq(q->method, GH_STR("OPTIONS")) ? GUARD_RULE_COUNT
+							       : GUARD_TARGET_FORM;
+	if (starts(q->target, GH_STR("http://")))
 		rest = skip(q->target, 7);
-	else if (q->target.n > 8 &&
-		gh_str_eq_nocase((struct gh_str){ q->target.p, 8 }, GH_STR("https://")))
+	else if (starts(q->target, GH_STR("https://")))
 		rest = skip(q->target, 8);
 	else
 		return GUARD_TARGET_FORM;
@@ -251,8 +257,8 @@ check_host(const struct guard_request *q, const struct findings *f, unsigned min
 	return GUARD_RULE_COUNT;
 }
 
-/* Exactly one way to find the end of the body (RFC 9112, 6.1 and 6.3).  Transfer-Encoding is compared
- * as it came: the library takes "chunked" with a blank behind it for something else. */
+/* Exactly one way to find the end of the body (RFC 9112, 6.1 and 6.3).  Transfer-Encoding is
+ * compared as it came: the library takes "chunked" with a blank behind it for something else. */
 static enum guard_rule
 check_framing(const struct findings *f, struct guard_facts *facts)
 {
@@ -304,7 +310,7 @@ http_guard_check(const struct guard_request *request, const struct guard_limits 
 	return NULL;
 }
 
-/* ---- What goes no further ---------------------------------------------------------------------- */
+/* ---- What goes no further -------------------------------------------------------------------- */
 
 /* Mark the fields that one Connection field names.  Host is for every recipient and stays. */
 static void

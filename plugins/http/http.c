@@ -3,8 +3,8 @@
  * @file http.c
  * @brief engine/1 on libmicrohttpd and GnuTLS: the plugin's options, life and service.
  *
- * HTTP/1.0 and HTTP/1.1 for management listeners, and for gateway listeners too.  What the library does
- * not refuse although it should, guard.c refuses.
+ * HTTP/1.0 and HTTP/1.1 for management listeners, and for gateway listeners too.  What the library
+ * does not refuse although it should, guard.c refuses.
  */
 #include "config.h"
 
@@ -13,22 +13,24 @@
 
 #include "plugins/http/http.h"
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static const struct gh_opt opts[] = {
-	GH_OPT(struct http_options, body_stall, .dflt = "20s", .min = 1000, .max = 600000, .fixed = true,
-		.help = "A request body that gains less than 1 KiB in that time ends its connection."),
-	GH_OPT(struct http_options, max_target, .dflt = "8k", .min = 256, .max = 65536, .fixed = true,
-		.help = "Longest request target; a longer one is answered 414."),
+	GH_OPT(struct http_options, body_stall, .dflt = "20s", .min = 1000, .max = 600000,
+		.fixed = true,
+		.help = "A request body that gains less than 1 KiB in that time is given up."),
+	GH_OPT(struct http_options, max_target, .dflt = "8k", .min = 256, .max = 65536,
+		.fixed = true, .help = "Longest request target; a longer one is answered 414."),
 	GH_OPT(struct http_options, max_fields, .dflt = "100", .min = 16, .max = GUARD_MAX_FIELDS,
 		.fixed = true, .help = "Most fields of a request; more are answered 431."),
 	GH_OPT(struct http_options, tls_priorities,
 		.dflt = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", .min = 1, .max = 512,
-		.fixed = true, .help = "Protocol versions and ciphers, as a GnuTLS priority string."),
+		.fixed = true,
+		.help = "Protocol versions and ciphers, as a GnuTLS priority string."),
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Service ----------------------------------------------------------------------------------- */
+/* ---- Service --------------------------------------------------------------------------------- */
 
 static int
 prepare(void *self, struct gh_inst *inst, const struct gh_listener *listener, char *error,
@@ -43,11 +45,12 @@ prepare(void *self, struct gh_inst *inst, const struct gh_listener *listener, ch
 }
 
 static const struct gh_engine_v1 engine = {
-	.size = sizeof(engine), .prepare = prepare, .open = http_port_open, .quiesce = http_port_quiesce,
-	.connections = http_port_connections, .close = http_port_close,
+	.size = sizeof(engine), .prepare = prepare, .open = http_port_open,
+	.quiesce = http_port_quiesce, .connections = http_port_connections,
+	.close = http_port_close,
 };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* The library has found itself in a state that it cannot leave. */
 static void
@@ -78,7 +81,8 @@ make_metrics(struct http_process *p)
 			"gatehouse_http_connections_total",
 			"Connections of clients that were accepted.", label);
 		c->requests_total = gh_metric_new(p->inst, GH_COUNTER,
-			"gatehouse_http_requests_total", "Requests that became transactions.", label);
+			"gatehouse_http_requests_total", "Requests that became transactions.",
+			label);
 	}
 	for (size_t i = 0; i < GUARD_RULE_COUNT; i++) {
 		snprintf(label, sizeof(label), "reason=\"%s\"", http_guard_refusals[i].reason);
@@ -167,7 +171,7 @@ worker_stop(void *process, struct gh_worker *worker, void *worker_data)
 	*block = NULL;
 }
 
-/* ---- Descriptor -------------------------------------------------------------------------------- */
+/* ---- Descriptor ------------------------------------------------------------------------------ */
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_ENGINE, &engine },

@@ -64,7 +64,7 @@ struct http_worker {
 	struct http_counts *counts;
 	int64_t connections;             /**< Of all ports. */
 	uv_loop_t *loop;
-	uv_prepare_t prepare;            /**< Runs the daemons that need it, before the loop waits. */
+	uv_prepare_t prepare;            /**< Runs the daemons that need it. */
 	uv_idle_t idle;                  /**< Active while a daemon needs another run at once. */
 	uv_timer_t timer;                /**< When a daemon wants to be run without an event. */
 	uv_timer_t tick;                 /**< Runs while there are connections. */
@@ -161,7 +161,7 @@ struct conn {
 	size_t target_n, target_size;
 };
 
-/* ---- port.c ------------------------------------------------------------------------------------ */
+/* ---- port.c ---------------------------------------------------------------------------------- */
 
 int http_port_worker_new(struct http_process *process, struct gh_worker *worker,
 	struct http_worker **ret_worker);
@@ -182,7 +182,7 @@ void http_port_run_soon(struct gh_port *port);
 /** There are connections: the tick must run. */
 void http_port_watch(struct gh_port *port);
 
-/* ---- watch.c ----------------------------------------------------------------------------------- */
+/* ---- watch.c --------------------------------------------------------------------------------- */
 
 /** MHD_NotifyConnectionCallback, cls is the port. */
 void http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_context,
@@ -197,7 +197,7 @@ void http_watch_quiesce(struct gh_port *port);
 void http_watch_tick(struct http_worker *worker);
 void http_watch_done(struct http_worker *worker);
 
-/* ---- conn.c ------------------------------------------------------------------------------------ */
+/* ---- conn.c ---------------------------------------------------------------------------------- */
 
 /** MHD_OPTION_URI_LOG_CALLBACK, MHD_AccessHandlerCallback, MHD_OPTION_NOTIFY_COMPLETED. */
 void *http_conn_on_target(void *cls, const char *target, struct MHD_Connection *mhd);
@@ -210,14 +210,14 @@ void http_conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cl
 void http_conn_suspend(struct conn *c);
 /** Let the library call again; a batch of them costs one MHD_run(). */
 void http_conn_wake(struct conn *c);
-/** The client left, or the port closes: the transaction ends now, the connection at the next run. */
+/** The client left, or the port closes: the transaction ends now, the connection soon. */
 void http_conn_gone(struct conn *c);
 /** Bytes of the library's pool that the request occupies, at most. */
 size_t http_conn_pool_use(const struct conn *c);
 /** Free what the worker keeps for later requests. */
 void http_conn_pool_free(struct http_worker *worker);
 
-/* ---- reply.c ----------------------------------------------------------------------------------- */
+/* ---- reply.c --------------------------------------------------------------------------------- */
 
 /** Give the response to the library, as much of it as there is.  Handler calls only.
  *  @return what the handler returns. */

@@ -3,12 +3,12 @@
  * @file port.c
  * @brief A libmicrohttpd daemon per listener and worker, driven by the worker's loop.
  *
- * The library runs in its external epoll mode: it has one epoll descriptor, which the loop polls, and
- * no other way to wake anybody.  So whoever resumes a connection asks for a run, and one prepare handle
- * runs all daemons that need it just before the loop waits; a hundred resumed connections cost one
- * MHD_run().  An idle handle keeps the loop from waiting while one is due.  The library's epoll set is
- * edge-triggered: MHD_get_timeout() is asked after every run, and 0 means that there is more to do
- * although no event will come.
+ * The library runs in its external epoll mode: it has one epoll descriptor, which the loop polls,
+ * and no other way to wake anybody.  So whoever resumes a connection asks for a run, and one
+ * prepare handle runs all daemons that need it just before the loop waits; a hundred resumed
+ * connections cost one MHD_run().  An idle handle keeps the loop from waiting while one is due. 
+ * The library's epoll set is edge-triggered: MHD_get_timeout() is asked after every run, and 0
+ * means that there is more to do although no event will come.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@
 #define ACCEPT_ROUNDS_MAX 64 /* When the queue of a socket is emptied; ten connections each. */
 #define POOL_BYTES 32768u    /* Up to here the library's pools come from malloc. */
 
-/* ---- Driving the daemons ----------------------------------------------------------------------- */
+/* ---- Driving the daemons --------------------------------------------------------------------- */
 
 static void
 on_idle(uv_idle_t *idle)
@@ -113,7 +113,7 @@ on_tick(uv_timer_t *tick)
 	http_watch_tick(w);
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		links += port->link_count;
-		http_port_run_soon(port); /* it may have stopped listening when descriptors ran out */
+		http_port_run_soon(port); /* it stops listening when descriptors run out */
 	}
 	if (links == 0)
 		uv_timer_stop(tick);
@@ -128,7 +128,7 @@ http_port_watch(struct gh_port *port)
 		uv_timer_start(&w->tick, on_tick, HTTP_TICK_MS, HTTP_TICK_MS);
 }
 
-/* ---- Workers ----------------------------------------------------------------------------------- */
+/* ---- Workers --------------------------------------------------------------------------------- */
 
 int
 http_port_worker_new(struct http_process *process, struct gh_worker *worker,
@@ -174,7 +174,7 @@ http_port_worker_free(struct http_worker *w)
 	uv_close((uv_handle_t *)&w->tick, on_handle_closed);
 }
 
-/* ---- Ports ------------------------------------------------------------------------------------- */
+/* ---- Ports ----------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 0))) static void
 on_log(void *cls, const char *fmt, va_list ap)
@@ -218,7 +218,7 @@ pool_bytes(const struct gh_listener *listener)
 	return wanted > POOL_BYTES ? (size_t)wanted : POOL_BYTES;
 }
 
-/* How strictly requests are parsed.  The library that runs may be newer than the headers, and before
+/* How strictly requests are parsed.  The library that runs may be newer than the headers; before
  * 0.9.77 the scale was half inverted: -1 refused blanks in field names, 1 did not. */
 static int
 discipline(void)

@@ -21,7 +21,7 @@
 #define HEAD_RESERVE 1024u    /* Status line, Date, Connection, framing. */
 #define SMALL_HEAD 4096u      /* Always fits. */
 
-/* ---- The buffer -------------------------------------------------------------------------------- */
+/* ---- The buffer ------------------------------------------------------------------------------ */
 
 static struct reply_buffer *
 buffer_take(struct http_worker *w)
@@ -122,11 +122,12 @@ on_read(void *cls, uint64_t at, char *to, size_t max)
 	return 0;
 }
 
-/* ---- The head ---------------------------------------------------------------------------------- */
+/* ---- The head -------------------------------------------------------------------------------- */
 
 /* The library wants NUL-ended strings: both of them in the worker's scratch memory. */
 static bool
-scratch_field(struct http_worker *w, const struct gh_field *field, char **ret_name, char **ret_value)
+scratch_field(struct http_worker *w, const struct gh_field *field, char **ret_name,
+	char **ret_value)
 {
 	size_t size = field->name.n + field->value.n + 2;
 
@@ -147,8 +148,8 @@ scratch_field(struct http_worker *w, const struct gh_field *field, char **ret_na
 	return true;
 }
 
-/* An empty value cannot be said with this library; such a field is left out.  @return NULL, or why the
- * head cannot be sent. */
+/* An empty value cannot be said with this library; such a field is left out.  @return NULL, or why
+ * the head cannot be sent. */
 static const char *
 add_fields(struct conn *c, struct MHD_Response *response)
 {
@@ -176,10 +177,10 @@ add_fields(struct conn *c, struct MHD_Response *response)
 	return NULL;
 }
 
-/* ---- Queueing ---------------------------------------------------------------------------------- */
+/* ---- Queueing -------------------------------------------------------------------------------- */
 
-/* No body is sent, but the head may say how long it would be.  The length of a 304 that nobody told is
- * not 0 (RFC 9110, 8.6).  Where the library cannot leave it out, the connection pays. */
+/* No body is sent, but the head may say how long it would be.  The length of a 304 that nobody told
+ * is not 0 (RFC 9110, 8.6).  Where the library cannot leave it out, the connection pays. */
 static struct MHD_Response *
 bodiless(const struct reply *reply)
 {
@@ -222,7 +223,8 @@ queue_error(struct conn *c, unsigned status, const char *message, const char *ca
 {
 	char body[512];
 	int n = snprintf(body, sizeof(body),
-		"{\"code\":\"%u\",\"message\":\"%s\",\"description\":\"%s\"}", status, message, cause);
+		"{\"code\":\"%u\",\"message\":\"%s\",\"description\":\"%s\"}", status, message,
+		cause);
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer((size_t)n, body, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result r = MHD_NO;

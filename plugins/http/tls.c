@@ -49,7 +49,7 @@ struct tls_store {
 	struct tls_identity *identities;
 };
 
-/* ---- Files ------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static void
 datum_free(gnutls_datum_t *d)
@@ -130,7 +130,7 @@ write_file(const char *path, const gnutls_datum_t *content, char *error, size_t 
 	return r;
 }
 
-/* ---- The self-signed certificate --------------------------------------------------------------- */
+/* ---- The self-signed certificate ------------------------------------------------------------- */
 
 static int
 add_names(gnutls_x509_crt_t crt)
@@ -168,7 +168,8 @@ describe(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
 	if (r >= 0)
 		r = gnutls_x509_crt_set_activation_time(crt, now - DAY_S);
 	if (r >= 0)
-		r = gnutls_x509_crt_set_expiration_time(crt, now + (time_t)SELF_SIGNED_DAYS * DAY_S);
+		r = gnutls_x509_crt_set_expiration_time(crt,
+			now + (time_t)SELF_SIGNED_DAYS * DAY_S);
 	if (r >= 0)
 		r = gnutls_x509_crt_set_dn(crt, "CN=localhost,O=Gatehouse self-signed", NULL);
 	if (r >= 0)
@@ -188,7 +189,7 @@ describe(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
 	return r;
 }
 
-/* Make both files.  The key goes first: a certificate without its key would be refused next time. */
+/* Make both files.  The key goes first: a certificate without its key would be refused later. */
 static int
 make_self_signed(const char *certificate_file, const char *key_file, char *error,
 	size_t error_size)
@@ -285,7 +286,7 @@ out:
 	return r;
 }
 
-/* ---- Credentials ------------------------------------------------------------------------------- */
+/* ---- Credentials ----------------------------------------------------------------------------- */
 
 static void
 credentials_free(struct credentials *c)
@@ -372,7 +373,7 @@ identity_free(struct tls_identity *identity)
 	free(identity);
 }
 
-/* ---- The store --------------------------------------------------------------------------------- */
+/* ---- The store ------------------------------------------------------------------------------- */
 
 int
 http_tls_store_new(const char *state_dir, struct tls_store **ret_store)

@@ -24,7 +24,8 @@ int http_tls_load(struct tls_store *store, const struct gh_listener *listener, c
 int http_tls_reload(struct tls_store *store, char *error, size_t error_size);
 
 /** @return what http_tls_load() made for it, or NULL.  ANY, once loading is over. */
-struct tls_identity *http_tls_find(const struct tls_store *store, const struct gh_listener *listener);
+struct tls_identity *http_tls_find(const struct tls_store *store,
+	const struct gh_listener *listener);
 /** Prepare a session before its handshake: certificate and tickets.  WORKER. */
 int http_tls_session_setup(struct tls_identity *identity, gnutls_session_t session);
 

@@ -3,10 +3,11 @@
  * @file watch.c
  * @brief Connections, their deadlines, and clients that leave.
  *
- * The library's only timer is one of inactivity, which a byte now and then keeps from firing, and it
- * watches suspended connections not at all.  So heads have a deadline of their own, bodies must make
- * progress, and the sockets of requests that have waited for a while are asked whether the client is
- * still there: with one poll() for all of them, four times a second, which fast requests never see.
+ * The library's only timer is one of inactivity, which a byte now and then keeps from firing, and
+ * it watches suspended connections not at all.  So heads have a deadline of their own, bodies must
+ * make progress, and the sockets of requests that have waited for a while are asked whether the
+ * client is still there: with one poll() for all of them, four times a second, which fast requests
+ * never see.
  */
 #include "config.h"
 
@@ -26,7 +27,7 @@ struct watch_set {
 	struct conn **conns;
 };
 
-/* ---- Connections ------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void
 set_peer(struct link *link, const struct sockaddr *address)
@@ -38,7 +39,8 @@ set_peer(struct link *link, const struct sockaddr *address)
 	if (address->sa_family == AF_INET)
 		text = inet_ntop(AF_INET, &v4->sin_addr, link->peer, sizeof(link->peer));
 	else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-		text = inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], link->peer, sizeof(link->peer));
+		text = inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], link->peer,
+			sizeof(link->peer));
 	else if (address->sa_family == AF_INET6)
 		text = inet_ntop(AF_INET6, &v6->sin6_addr, link->peer, sizeof(link->peer));
 	link->peer_n = text != NULL ? strlen(text) : 0;
@@ -93,7 +95,8 @@ http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_conte
 			link->next->prev = link;
 		port->links = link;
 		port->link_count++;
-		http_watch_head(port, link, port->is_quiesced ? HTTP_GRACE_MS : port->listener->head_ms);
+		http_watch_head(port, link,
+			port->is_quiesced ? HTTP_GRACE_MS : port->listener->head_ms);
 		http_port_watch(port);
 		count(port->worker, 1);
 		return;
@@ -153,7 +156,7 @@ http_watch_quiesce(struct gh_port *port)
 	}
 }
 
-/* ---- Deadlines --------------------------------------------------------------------------------- */
+/* ---- Deadlines ------------------------------------------------------------------------------- */
 
 static void
 check_head(struct gh_port *port, struct link *link, uint64_t now)
@@ -187,7 +190,7 @@ check_body(struct gh_port *port, struct link *link, uint64_t now)
 	c->stall_since_ms = now;
 }
 
-/* ---- Clients that leave ------------------------------------------------------------------------ */
+/* ---- Clients that leave ---------------------------------------------------------------------- */
 
 static bool
 set_reserve(struct http_worker *w, size_t n)

@@ -118,7 +118,7 @@ gh_metric_set(struct gh_metric *metric, int64_t value)
 	(void)metric, (void)value;
 }
 
-/* ---- Its answers ------------------------------------------------------------------------------- */
+/* ---- Its answers ----------------------------------------------------------------------------- */
 
 /* What a path does. */
 struct scene {
@@ -139,7 +139,8 @@ static const struct scene scenes[] = {
 	{ .path = "/async", .status = 200, .length = 5, .total = 5, .when = AT_TIMER },
 	{ .path = "/close", .status = 200, .length = 5, .total = 5, .close = true },
 	{ .path = "/empty", .status = 200, .when = AT_TIMER },
-	{ .path = "/fields", .status = 200, .length = -2, .shows_fields = true, .when = AT_BODY_END },
+	{ .path = "/fields", .status = 200, .length = -2, .shows_fields = true,
+		.when = AT_BODY_END },
 	{ .path = "/echo", .status = 200, .length = -2, .when = AT_BODY_END },
 	{ .path = "/sip", .status = 200, .length = -2, .when = AT_BODY_END, .step = 5000 },
 	{ .path = "/big", .status = 200, .length = 1000000, .total = 1000000, .when = AT_TIMER },
@@ -246,9 +247,9 @@ gh_engine_begin(void *kport, const struct gh_engine_head *head, const struct gh_
 	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++)
 		if (gh_str_eq(head->target, gh_str_of(scenes[i].path)))
 			txn->scene = &scenes[i];
-	n += (size_t)snprintf(txn->fields_text, sizeof(txn->fields_text), "%.*s %.*s %u %.*s %d %lld\n",
-		GH_STR_ARG(head->method), GH_STR_ARG(head->target), head->minor, GH_STR_ARG(head->peer),
-		head->tls, (long long)head->body_length);
+	n += (size_t)snprintf(txn->fields_text, sizeof(txn->fields_text),
+		"%.*s %.*s %u %.*s %d %lld\n", GH_STR_ARG(head->method), GH_STR_ARG(head->target),
+		head->minor, GH_STR_ARG(head->peer), head->tls, (long long)head->body_length);
 	for (size_t i = 0; i < head->field_count; i++)
 		n += (size_t)snprintf(txn->fields_text + n, sizeof(txn->fields_text) - n,
 			"%.*s: %.*s|\n", GH_STR_ARG(head->fields[i].name),
@@ -320,7 +321,7 @@ gh_engine_refused(void *kport, unsigned status, struct gh_str peer, struct gh_st
 	atomic_fetch_add(&refused_count, 1);
 }
 
-/* ---- Its worker -------------------------------------------------------------------------------- */
+/* ---- Its worker ------------------------------------------------------------------------------ */
 
 struct gh_listener listeners[PORTS] = {
 	{ .name = { "plain", 5 }, .head_ms = 1000, .idle_ms = 5000, .max_head_bytes = 16384,
@@ -364,7 +365,8 @@ run(void *arg)
 static int
 listen_anywhere(uint16_t *ret_port)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -414,7 +416,8 @@ ask_kernel(int what)
 bool
 stop_kernel(void)
 {
-	static const char *const left[] = { "tls/self-signed.crt", "tls/self-signed.key", "tls", "." };
+	static const char *const left[] = { "tls/self-signed.crt", "tls/self-signed.key", "tls",
+		"." };
 	bool is_clean;
 
 	ask_kernel(ASK_CLOSE);

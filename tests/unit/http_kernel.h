@@ -30,8 +30,8 @@ void start_kernel(void);
 enum { ASK_COUNT, ASK_QUIESCE };
 /** Let the worker do something, soon. */
 void ask_kernel(int what);
-/** Close ports and engine, join the worker.  @return whether the sockets stayed the kernel's and the
- *  loop was left empty. */
+/** Close ports and engine, join the worker.  @return whether the sockets stayed the kernel's and
+ *  the loop was left empty. */
 bool stop_kernel(void);
 
 #endif

@@ -19,7 +19,7 @@
 #include "tests/unit/http_kernel.h"
 #include "tests/unit/unit.h"
 
-/* ---- Clients ----------------------------------------------------------------------------------- */
+/* ---- Clients --------------------------------------------------------------------------------- */
 
 static char reply[2 << 20]; /* NUL-ended */
 static size_t reply_n;
@@ -117,7 +117,7 @@ reaches(_Atomic unsigned *counter, unsigned value, unsigned ms)
 #define CLOSE "Connection: close\r\n\r\n"
 #define LAST(method, path) method " " path " HTTP/1.1\r\nHost: a\r\n" CLOSE
 
-/* ---- Tests ------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void
 test_keep_alive(void)
@@ -146,7 +146,8 @@ static void
 test_pipelined(void)
 {
 	exchange("GET /async HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\n"
-		"Content-Length: 3\r\n\r\nxyzHEAD /sync HTTP/1.1\r\nHost: a\r\n\r\n" LAST("GET", "/empty"));
+		"Content-Length: 3\r\n\r\nxyzHEAD /sync HTTP/1.1\r\nHost: a\r\n\r\n"
+		LAST("GET", "/empty"));
 	CU_ASSERT_EQUAL(count("HTTP/1.1 200 OK"), 4);
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "\r\n\r\nxyzHTTP/1.1"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "Content-Length: 0\r\n"));
@@ -193,7 +194,8 @@ static void
 test_fields_are_stripped(void)
 {
 	exchange("POST /fields HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n"
-		"TE: trailers\r\nContent-Length: 2\r\nX-Kept:  b \r\nExpect: 100-continue\r\n\r\nhi");
+		"TE: trailers\r\nContent-Length: 2\r\nX-Kept:  b \r\nExpect: 100-continue\r\n"
+		"\r\nhi");
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "\r\n\r\nPOST /fields 1 127.0.0.1 0 2\n"
 		"Host: a|\nX-Kept: b|\n"));
 	CU_ASSERT_EQUAL(reply[reply_n - 1], '\n');
@@ -247,7 +249,8 @@ test_expect_continue(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "\r\n\r\nabc"));
 	close(fd);
 
-	exchange("POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+	exchange("POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+		"Expect: 100-continue\r\n\r\n");
 	CU_ASSERT_TRUE(starts("HTTP/1.1 401 Unauthorized\r\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "Connection: close"));
 }
@@ -259,14 +262,15 @@ test_early_reply(void)
 	int fd = client();
 
 	/* A short rest is read, the connection stays. */
-	exchange("POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" LAST("GET", "/sync"));
+	exchange("POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+		LAST("GET", "/sync"));
 	CU_ASSERT_TRUE(starts("HTTP/1.1 401 Unauthorized\r\n"));
 	CU_ASSERT_EQUAL(count("HTTP/1.1 200 OK"), 1);
 	/* A long one is not waited for. */
 	exchange("POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\nabc");
 	CU_ASSERT_TRUE(starts("HTTP/1.1 401 Unauthorized\r\n"));
 	CU_ASSERT_EQUAL(count("Connection: close"), 1);
-	/* A reply that comes in the middle of a long body gets across, then the connection closes. */
+	/* A reply in the middle of a long body gets across, then the connection closes. */
 	memset(big, 'x', sizeof(big));
 	const char *head = "POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n";
 
@@ -328,7 +332,8 @@ test_broken_responses(void)
 	CU_ASSERT_PTR_NULL(strstr(reply, "\r\n0\r\n\r\n"));
 	exchange("GET /wide HTTP/1.1\r\nHost: a\r\n\r\n");
 	CU_ASSERT_TRUE(starts("HTTP/1.1 502 Bad Gateway\r\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "\"description\":\"The response head cannot be sent.\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply,
+		"\"description\":\"The response head cannot be sent.\""));
 	exchange(LAST("GET", "/wide-enough"));
 	CU_ASSERT_TRUE(starts("HTTP/1.1 200 OK\r\n"));
 	CU_ASSERT_TRUE(reply_n > 20000);
@@ -349,14 +354,19 @@ test_hostile_requests(void)
 			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400" },
 		{ "two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 			"Content-Length: 0\r\n\r\nabcde", "400" },
-		{ "bad length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nabcde", "400" },
-		{ "other coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0",
+		{ "bad length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nabcde",
+			"400" },
+		{ "other coding", "POST / HTTP/1.1\r\nHost: a\r\n"
+			"Transfer-Encoding: xchunked\r\n\r\n0",
 			"501/400" },
-		{ "two codings", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+		{ "two codings", "POST / HTTP/1.1\r\nHost: a\r\n"
+			"Transfer-Encoding: gzip, chunked\r\n\r\n",
 			"501/400" },
-		{ "coding with a tab", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\t\r\n"
+		{ "coding with a tab", "POST / HTTP/1.1\r\nHost: a\r\n"
+			"Transfer-Encoding: chunked\t\r\n"
 			CLOSE "0\r\n\r\n", "501/200" },
-		{ "chunked in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		{ "chunked in 1.0", "POST / HTTP/1.0\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 			"400" },
 		{ "bare CR", "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", "400" },
 		{ "fold", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b c: d\r\n\r\n", "400" },
@@ -364,8 +374,8 @@ test_hostile_requests(void)
 		{ "CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "501" },
 		{ "HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "505" },
 		{ "PRI", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505" },
-		{ "bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-			"0x5\r\nhello\r\n0\r\n\r\n", "400" },
+		{ "bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", "400" },
 	};
 	bool is_old = strncmp(MHD_get_version(), "0.9.75", 6) == 0;
 	unsigned begun = done_count + gone_count, refused = refused_count;
@@ -494,7 +504,7 @@ test_limit_of_connections(void)
 	close(late);
 }
 
-/* ---- TLS --------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 static bool
 talk_tls(const char *priorities, gnutls_datum_t *resume, bool *ret_resumed)
@@ -587,7 +597,7 @@ test_tls_files(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "listener x: one of them is not PEM "));
 }
 
-/* ---- The end ----------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static void
 test_quiesce_and_close(void)

@@ -37,7 +37,8 @@ static const struct row rows[] = {
 
 	{ "no Host", GET, { { "Accept", "a" } }, GUARD_HOST_MISSING, 0 },
 	{ "two Hosts", GET, { HOST, { "host", "a" } }, GUARD_HOST_TWICE, 0 },
-	{ "two Hosts in 1.0", "GET", "/", "HTTP/1.0", { HOST, { "host", "b" } }, GUARD_HOST_TWICE, 0 },
+	{ "two Hosts in 1.0", "GET", "/", "HTTP/1.0", { HOST, { "host", "b" } },
+		GUARD_HOST_TWICE, 0 },
 	{ "empty Host", GET, { { "Host", "" } }, GUARD_HOST_SYNTAX, 0 },
 	{ "Host with a path", GET, { { "Host", "a/b" } }, GUARD_HOST_SYNTAX, 0 },
 	{ "Host with user information", GET, { { "Host", "u@a" } }, GUARD_HOST_SYNTAX, 0 },
@@ -46,7 +47,8 @@ static const struct row rows[] = {
 	{ "Host with a port", GET, { { "Host", "a.b:8243" } }, PASS, 0 },
 	{ "Host as IPv6", GET, { { "Host", "[::1]:8243" } }, PASS, 0 },
 
-	{ "space before the colon", POST, { HOST, { "Content-Length ", "5" } }, GUARD_FIELD_NAME, 0 },
+	{ "space before the colon", POST, { HOST, { "Content-Length ", "5" } },
+		GUARD_FIELD_NAME, 0 },
 	{ "space before the name", GET, { { " X", "y" }, HOST }, GUARD_FIELD_NAME, 0 },
 	{ "a corrupted fold", GET, { HOST, { "X folded text", "b" } }, GUARD_FIELD_NAME, 0 },
 	{ "empty name", GET, { HOST, { "", "b" } }, GUARD_FIELD_NAME, 0 },
@@ -62,7 +64,8 @@ static const struct row rows[] = {
 		{ "Content-Length", "6" } }, GUARD_LENGTH_TWICE, 0 },
 	{ "two equal lengths", POST, { HOST, { "Content-Length", "5" },
 		{ "Content-Length", "5" } }, GUARD_LENGTH_TWICE, 0 },
-	{ "a list of lengths", POST, { HOST, { "Content-Length", "5, 5" } }, GUARD_LENGTH_SYNTAX, 0 },
+	{ "a list of lengths", POST, { HOST, { "Content-Length", "5, 5" } },
+		GUARD_LENGTH_SYNTAX, 0 },
 	{ "plus sign", POST, { HOST, { "Content-Length", "+5" } }, GUARD_LENGTH_SYNTAX, 0 },
 	{ "hexadecimal", POST, { HOST, { "Content-Length", "0x5" } }, GUARD_LENGTH_SYNTAX, 0 },
 	{ "negative", POST, { HOST, { "Content-Length", "-1" } }, GUARD_LENGTH_SYNTAX, 0 },
@@ -73,7 +76,8 @@ static const struct row rows[] = {
 	{ "the largest length", POST, { HOST, { "Content-Length", "9223372036854775807" } },
 		GUARD_LENGTH_LONG, 0 },
 
-	{ "xchunked", POST, { HOST, { "Transfer-Encoding", "xchunked" } }, GUARD_CODING_UNKNOWN, 0 },
+	{ "xchunked", POST, { HOST, { "Transfer-Encoding", "xchunked" } },
+		GUARD_CODING_UNKNOWN, 0 },
 	{ "gzip, chunked", POST, { HOST, { "Transfer-Encoding", "gzip, chunked" } },
 		GUARD_CODING_UNKNOWN, 0 },
 	{ "chunked and a tab", POST, { HOST, { "Transfer-Encoding", "chunked\t" } },
@@ -112,8 +116,8 @@ static const struct row rows[] = {
 	{ "fragment", "GET", "/a#b", "HTTP/1.1", { HOST }, GUARD_TARGET_SYNTAX, 0 },
 	{ "raw UTF-8", "GET", "/\xc3\xa4", "HTTP/1.1", { HOST }, GUARD_TARGET_SYNTAX, 0 },
 	{ "long target", "GET",
-		"/0123456789012345678901234567890123456789012345678901234567890123456789", "HTTP/1.1",
-		{ HOST }, GUARD_TARGET_LONG, 0 },
+		"/0123456789012345678901234567890123456789012345678901234567890123456789",
+		"HTTP/1.1", { HOST }, GUARD_TARGET_LONG, 0 },
 	{ "OPTIONS *", "OPTIONS", "*", "HTTP/1.1", { HOST }, PASS, 0 },
 	{ "GET *", "GET", "*", "HTTP/1.1", { HOST }, GUARD_TARGET_FORM, 0 },
 	{ "absolute", "GET", "http://a/b", "HTTP/1.1", { HOST }, PASS, 0 },
@@ -136,19 +140,18 @@ test_every_row(void)
 			.target = gh_str_of(row->target), .version = gh_str_of(row->version),
 			.fields = fields, .head_bytes = 100 };
 
-		for (; request.field_count < MAX_FIELDS && row->fields[request.field_count][0] != NULL;
-			request.field_count++) {
-			const char *const *f = row->fields[request.field_count];
-
-			fields[request.field_count] = (struct gh_field){ gh_str_of(f[0]),
-				gh_str_of(f[1]) };
+		for (size_t n = 0; n < MAX_FIELDS && row->fields[n][0] != NULL; n++) {
+			fields[n] = (struct gh_field){ gh_str_of(row->fields[n][0]),
+				gh_str_of(row->fields[n][1]) };
+			request.field_count = n + 1;
 		}
 		const struct guard_refusal *refusal = http_guard_check(&request, &limits, &facts);
 		const struct guard_refusal *expected =
 			row->rule == PASS ? NULL : &http_guard_refusals[row->rule];
 
 		if (refusal != expected || (refusal == NULL && facts.body_length != row->length))
-			printf("\n  %s: %s\n", row->what, refusal != NULL ? refusal->why : "passed");
+			printf("\n  %s: %s\n", row->what,
+				refusal != NULL ? refusal->why : "passed");
 		CU_ASSERT_PTR_EQUAL(refusal, expected);
 		/* On a refusal it is untouched. */
 		CU_ASSERT_EQUAL(facts.body_length, refusal == NULL ? row->length : 99);
@@ -160,7 +163,8 @@ test_head_over_its_limit(void)
 {
 	struct gh_field host = { GH_STR("Host"), GH_STR("a") };
 	struct guard_facts facts;
-	struct guard_request request = { GH_STR("GET"), GH_STR("/"), GH_STR("HTTP/1.1"), &host, 1, 1025 };
+	struct guard_request request = { GH_STR("GET"), GH_STR("/"), GH_STR("HTTP/1.1"), &host, 1,
+		1025 };
 
 	CU_ASSERT_PTR_EQUAL(http_guard_check(&request, &limits, &facts),
 		&http_guard_refusals[GUARD_HEAD_LONG]);
@@ -186,14 +190,15 @@ static void
 test_strip_hop_by_hop(void)
 {
 	struct gh_field fields[] = {
-		F("Host", "a"), F("Connection", "close, X-Hop ,,\tx-Other"), F("Keep-Alive", "timeout=5"),
+		F("Host", "a"), F("Connection", "close, X-Hop ,,\tx-Other"),
+		F("Keep-Alive", "timeout=5"),
 		F("Proxy-Connection", "x"), F("TE", "trailers"), F("Trailer", "X"),
 		F("Transfer-Encoding", "chunked"), F("Upgrade", "h2c"), F("Content-Length", "5"),
 		F("Expect", "100-continue"), F("x-hop", "1"), F("X-Other", "1"), F("X-Hop", "2"),
 		F("Close", "stays"), F("Accept", "*/* \t"), F("X-Empty", ""),
 	};
-	static const struct gh_field kept[] = { F("Host", "a"), F("Close", "stays"), F("Accept", "*/*"),
-		F("X-Empty", "") };
+	static const struct gh_field kept[] = { F("Host", "a"), F("Close", "stays"),
+		F("Accept", "*/*"), F("X-Empty", "") };
 	size_t n = http_guard_strip(fields, sizeof(fields) / sizeof(fields[0]));
 
 	CU_ASSERT_EQUAL_FATAL(n, sizeof(kept) / sizeof(kept[0]));
