@@ -35,7 +35,8 @@ authenticate(struct registration *reg)
 	int r = form_basic_parse(gh_call_field(reg->call, GH_STR("Authorization")), &basic);
 
 	if (r == 0) {
-		r = km_user_authenticate(reg->km, basic.user, basic.password, &reg->user);
+		r = km_user_authenticate(reg->km, basic.user, basic.password,
+			gh_call_peer(reg->call), &reg->user);
 		crypto_wipe(&basic, sizeof(basic));
 	} else {
 		r = GH_EDENIED;

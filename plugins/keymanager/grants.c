@@ -78,7 +78,8 @@ on_password(struct grant *grant)
 
 	if (username.n == 0 || password.n == 0)
 		return refuse(grant, &missing);
-	int r = km_user_authenticate(grant->request->km, username, password, &grant->user);
+	int r = km_user_authenticate(grant->request->km, username, password,
+		gh_call_peer(grant->request->call), &grant->user);
 
 	if (r == GH_EDENIED)
 		return refuse(grant, &wrong);

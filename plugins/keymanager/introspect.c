@@ -99,7 +99,8 @@ authorize_introspection(struct km_request *request)
 		km_client_done(request->km, &request->client);
 		return km_request_client(request);
 	}
-	r = km_user_authenticate(request->km, request->basic.user, request->basic.password, &user);
+	r = km_user_authenticate(request->km, request->basic.user, request->basic.password,
+		gh_call_peer(request->call), &user);
 	if (r == 0) {
 		struct scopes_owner owner = km_user_owner(user);
 

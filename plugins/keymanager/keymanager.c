@@ -108,7 +108,9 @@ close_keymanager(void *process)
 	struct km *km = process;
 
 	km_catalogue_close(km);
+	km_users_close(km);
 	km_keys_close(km);
+	km_backoff_close(km);
 	passwords_done(&km->passwords);
 	free(km->issuer);
 	km->issuer = NULL;
@@ -133,6 +135,8 @@ open_keymanager(void *process, const void *options, struct gh_inst *inst)
 	if (r < 0)
 		return r;
 	r = set_issuer(km, config->issuer);
+	if (r == 0)
+		r = km_backoff_open(km);
 	if (r == 0)
 		r = bind_services(km, &feed);
 	if (r == 0)

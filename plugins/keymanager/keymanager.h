@@ -10,6 +10,7 @@
  *   scopes.c      roles and scopes                      grants.c      POST /oauth2/token
  *   catalogue.c   scopes that APIs declare              introspect.c  the other OAuth endpoints
  *   block.c       structs in one wiped allocation       dcr.c         client registration
+ *   backoff.c     waiting after wrong passwords
  *
  * Everything here may block: MAIN or POOL.
  */
@@ -79,6 +80,8 @@ struct km {
 	struct jose_key *keys[KM_KEYS_MAX]; /**< keys_lock: that tokens may be signed with. */
 	size_t key_count;                   /**< keys_lock */
 	struct passwords passwords;
+	struct km_first_admin *first_admin; /**< NULL: there is nothing to do. */
+	struct km_backoff *backoff;
 	struct km_catalogue *catalogue;
 	struct gh_metric *tokens_issued[KM_GRANT_COUNT];
 	struct gh_metric *logins_refused;
@@ -110,11 +113,13 @@ extern const struct gh_identity_v1 km_identity;
 
 /** Make the first administrator, or set the password that the options give. */
 int km_users_open(struct km *km, const struct km_config *config);
+void km_users_close(struct km *km);
 /** "name@tenant" in its parts; without '@' the default tenant. */
 void km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant);
-/** identity/1 authenticate, with the refusals counted. */
+/** identity/1 authenticate, with the refusals counted.  @param peer  address of the client, who waits
+ *  after too many of them (GH_EAGAIN); n = 0: not known. */
 int km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
-	struct gh_user **ret_user);
+	struct gh_str peer, struct gh_user **ret_user);
 int km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name,
 	struct gh_user **ret_user);
 static inline struct scopes_owner
@@ -122,6 +127,15 @@ km_user_owner(const struct gh_user *user)
 {
 	return (struct scopes_owner){ user->roles, user->role_count };
 }
+
+/* ---- backoff.c -------------------------------------------------------------------------------- */
+
+int km_backoff_open(struct km *km);
+void km_backoff_close(struct km *km);
+/** May this client try a password now?  @return 0 or GH_EAGAIN. */
+int km_backoff_ask(struct km *km, struct gh_str user, struct gh_str peer);
+/** What came of it: @p r is 0 or GH_EDENIED; anything else says nothing about the password. */
+void km_backoff_tell(struct km *km, struct gh_str user, struct gh_str peer, int r);
 
 /* ---- catalogue.c ------------------------------------------------------------------------------- */
 

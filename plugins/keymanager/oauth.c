@@ -56,7 +56,7 @@ bool
 km_reply_failure(struct gh_call *call, int err, const char *what)
 {
 	static const struct km_error busy = { 503, "temporarily_unavailable",
-		"Too many requests at once; try again" };
+		"Too many attempts at once; try again later" };
 	static const struct km_error failed = { 500, "server_error", "The request could not be served" };
 
 	if (err == GH_EAGAIN) {

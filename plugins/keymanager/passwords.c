@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "lib/clock/clock.h"
 #include "lib/crypto/crypto.h"
 
 #define SLOTS 2
@@ -32,19 +32,8 @@ static const struct hash cost_max = { .memory_kib = 65536, .passes = 8, .lanes =
 int
 passwords_init(struct passwords *passwords, uint64_t wait_ms)
 {
-	pthread_condattr_t attr;
-	int r;
-
 	*passwords = (struct passwords){ .wait_ms = wait_ms };
-	if (pthread_condattr_init(&attr) != 0)
-		return GH_ENOMEM;
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	r = pthread_cond_init(&passwords->freed, &attr);
-	pthread_condattr_destroy(&attr);
-	if (r != 0)
-		return GH_ENOMEM;
-	pthread_mutex_init(&passwords->lock, NULL);
-	return GH_OK;
+	return clock_init(&passwords->lock, &passwords->freed) == 0 ? GH_OK : GH_ENOMEM;
 }
 
 void
@@ -96,16 +85,9 @@ compute(struct gh_str password, struct hash *hash)
 static int
 take_slot(struct passwords *passwords)
 {
-	struct timespec until;
+	struct timespec until = clock_after(passwords->wait_ms);
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(passwords->wait_ms / 1000);
-	until.tv_nsec += (long)(passwords->wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&passwords->lock);
 	while (passwords->running >= SLOTS && r == 0)
 		r = pthread_cond_timedwait(&passwords->freed, &passwords->lock, &until);

@@ -11,10 +11,47 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "lib/clock/clock.h"
 #include "plugins/keymanager/keymanager.h"
 
 #define ADMIN GH_STR("admin")
 #define RANDOM_PASSWORD_BYTES 18 /* 24 characters */
+#define FILE_PATH_MAX 4096
+
+/** The first administrator being made.  Hashing its password takes longer than all the rest of a start,
+ *  so a thread does it; who wants to know a user meanwhile waits. */
+struct km_first_admin {
+	struct km *km;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	bool is_done;                /**< lock */
+	bool is_random;              /**< The password was made here and stands in the file. */
+	struct gh_docs_found *found; /**< The user as it was at the start; NULL: there was none. */
+	char path[FILE_PATH_MAX];   /**< Of the file with a random password. */
+	char password[PASSWORD_MAX];
+	size_t password_n;
+};
+
+/** Wait until the administrator's password is the one it should be.  @return 0 or GH_EAGAIN. */
+static int
+wait_for_first_admin(struct km *km)
+{
+	struct km_first_admin *first = km->first_admin;
+	int r = 0;
+
+	if (first == NULL)
+		return GH_OK;
+	struct timespec until = clock_after(km->passwords.wait_ms);
+
+	pthread_mutex_lock(&first->lock);
+	while (!first->is_done && r == 0)
+		r = pthread_cond_timedwait(&first->change, &first->lock, &until);
+	bool is_done = first->is_done;
+
+	pthread_mutex_unlock(&first->lock);
+	return is_done ? GH_OK : GH_EAGAIN;
+}
 
 /* ---- Users ------------------------------------------------------------------------------------- */
 
@@ -77,6 +114,9 @@ find_user(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_doc
 
 	if (name.n == 0 || name.n > KM_NAME_MAX || tenant.n == 0 || tenant.n > KM_NAME_MAX)
 		return GH_ENOENT;
+	r = wait_for_first_admin(km);
+	if (r < 0)
+		return r;
 	r = km->docs.vt->get(km->docs.self, tenant, GH_STR("user"), name, &found);
 	if (r < 0)
 		return r;
@@ -88,9 +128,9 @@ find_user(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_doc
 	return GH_OK;
 }
 
-int
-km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
-	struct gh_user **ret_user)
+/** @return 0, GH_EDENIED, GH_EAGAIN, GH_EIO, GH_ENOMEM. */
+static int
+check_password(struct km *km, struct gh_str user, struct gh_str password, struct gh_user **ret_user)
 {
 	struct gh_docs_found *found = NULL;
 	struct gh_str name, tenant, phc = GH_STR_NONE;
@@ -98,7 +138,7 @@ km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
 
 	km_user_split(user, &name, &tenant);
 	r = find_user(km, tenant, name, &found);
-	if (r == GH_EIO || r == GH_ENOMEM)
+	if (r < 0 && r != GH_ENOENT)
 		return r;
 	if (r == 0)
 		phc = doc_str(found->docs[0].body, "password");
@@ -112,8 +152,6 @@ km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
 			GH_STR_ARG(name));
 		r = GH_EDENIED;
 	}
-	if (r == GH_EDENIED)
-		gh_metric_add(km->logins_refused, 1);
 	if (found != NULL)
 		km->docs.vt->found_free(found);
 	return r;
@@ -132,33 +170,7 @@ km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name, struct g
 	return *ret_user != NULL ? GH_OK : GH_ENOMEM;
 }
 
-static int
-identity_authenticate(void *self, struct gh_str user, struct gh_str password,
-	struct gh_user **ret_user)
-{
-	return km_user_authenticate(self, user, password, ret_user);
-}
-
-static int
-identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
-{
-	struct gh_str name, tenant;
-
-	km_user_split(user, &name, &tenant);
-	return km_user_lookup(self, tenant, name, ret_user);
-}
-
-static void
-identity_user_free(struct gh_user *user)
-{
-	km_block_free(user);
-}
-
-const struct gh_identity_v1 km_identity = {
-	sizeof(km_identity), identity_authenticate, identity_lookup, identity_user_free,
-};
-
-/* ---- The first administrator ------------------------------------------------------------------- */
+/* ---- The first administrator -------------------------------------------------------------------- */
 
 /** Write the user `admin`.  @param old  its document, or NULL: it must not exist yet.
  *  @return 0, GH_ECONFLICT: another node was first, or an error. */
@@ -195,93 +207,182 @@ store_admin(struct km *km, struct gh_str password, const struct gh_doc *old)
 	return r;
 }
 
-/** Write the random password where only the operator can read it. */
+/** Make the user, or give it the option's password if that is another one. */
 static int
-write_password_file(struct km *km, const char *path, const char *password)
+set_password(struct km_first_admin *first)
 {
-	size_t n = strlen(password);
-	int r = GH_EIO, fd;
+	struct km *km = first->km;
+	const struct gh_doc *old = first->found != NULL ? &first->found->docs[0] : NULL;
+	struct gh_str password = { first->password, first->password_n };
+	int r;
 
-	/* What a start that was cut short left behind belongs to no user. */
-	if (unlink(path) != 0 && errno != ENOENT)
-		goto out;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		goto out;
-	if (write(fd, password, n) == (ssize_t)n && write(fd, "\n", 1) == 1 && fsync(fd) == 0)
-		r = GH_OK;
-	close(fd);
-out:
-	if (r < 0)
-		gh_inst_log(km->inst, LOG_ERR, "cannot write %s: %s", path, strerror(errno));
-	return r;
+	if (old != NULL && passwords_verify(&km->passwords, password,
+			doc_str(old->body, "password")) == 0)
+		return GH_OK;
+	r = store_admin(km, password, old);
+	if (r == 0 && !first->is_random) {
+		unlink(first->path); /* a random password that was made before ends here */
+		gh_inst_log(km->inst, LOG_NOTICE, "set the password of the administrator 'admin'");
+	}
+	if (r != GH_ECONFLICT)
+		return r;
+	/* Another node of the cluster made the user in this moment. */
+	if (first->is_random)
+		unlink(first->path);
+	return GH_OK;
 }
 
+static void *
+run_first_admin(void *arg)
+{
+	struct km_first_admin *first = arg;
+	int r = set_password(first);
+
+	crypto_wipe(first->password, sizeof(first->password));
+	if (r < 0) {
+		gh_inst_log(first->km->inst, LOG_ERR, "cannot make the first administrator: %s",
+			gh_strerror(r));
+		gh_inst_ready(first->km->inst, false, "the first administrator could not be made");
+	}
+	pthread_mutex_lock(&first->lock);
+	first->is_done = true;
+	pthread_cond_broadcast(&first->change);
+	pthread_mutex_unlock(&first->lock);
+	return NULL;
+}
+
+/** Make a password and write it where only the operator can read it. */
 static int
-create_admin_with_random(struct km *km, const char *path)
+make_random_password(struct km_first_admin *first)
 {
 	uint8_t bytes[RANDOM_PASSWORD_BYTES];
-	char password[CRYPTO_BASE64URL_LEN(RANDOM_PASSWORD_BYTES) + 1];
-	int r = crypto_random(bytes, sizeof(bytes));
+	int r = crypto_random(bytes, sizeof(bytes)), fd = -1;
 
 	if (r < 0)
 		return r;
-	crypto_base64url(bytes, sizeof(bytes), password);
-	r = write_password_file(km, path, password);
-	if (r == 0)
-		r = store_admin(km, gh_str_of(password), NULL);
-	if (r == 0)
-		gh_inst_log(km->inst, LOG_NOTICE,
-			"made the administrator 'admin'; the password is in %s", path);
-	else
-		unlink(path);
+	first->is_random = true;
+	first->password_n = crypto_base64url(bytes, sizeof(bytes), first->password);
 	crypto_wipe(bytes, sizeof(bytes));
-	crypto_wipe(password, sizeof(password));
+	/* What a start that was cut short left behind belongs to no user. */
+	if (unlink(first->path) == 0 || errno == ENOENT)
+		fd = open(first->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, first->password, first->password_n) != (ssize_t)first->password_n ||
+			write(fd, "\n", 1) != 1 || fsync(fd) != 0) {
+		gh_inst_log(first->km->inst, LOG_ERR, "cannot write %s: %s", first->path,
+			strerror(errno));
+		r = GH_EIO;
+	} else {
+		gh_inst_log(first->km->inst, LOG_NOTICE,
+			"makes the administrator 'admin'; the password is in %s", first->path);
+	}
+	if (fd >= 0)
+		close(fd);
 	return r;
 }
 
-/** Make the option's password the administrator's, if it is another one. */
+/** Decide what must be done; GH_ENOENT: nothing. */
 static int
-set_admin_password(struct km *km, struct gh_str password, const struct gh_doc *old, const char *path)
+prepare_first_admin(struct km_first_admin *first, struct gh_str password)
 {
-	int r = GH_EDENIED;
+	struct km *km = first->km;
+	int n = snprintf(first->path, sizeof(first->path), "%s/admin-password",
+		gh_inst_state_dir(km->inst));
+	int r = n < 0 || (size_t)n >= sizeof(first->path) || password.n > PASSWORD_MAX ? GH_ETOOBIG
+		: km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("user"), ADMIN, &first->found);
 
-	if (old != NULL)
-		r = passwords_verify(&km->passwords, password, doc_str(old->body, "password"));
-	if (r == 0)
-		return GH_OK;
-	r = store_admin(km, password, old);
-	if (r == 0) {
-		unlink(path); /* a random password that was made before ends here */
-		gh_inst_log(km->inst, LOG_NOTICE, "set the password of the administrator 'admin'");
-	}
-	return r;
+	if (r < 0 && r != GH_ENOENT)
+		return r;
+	if (password.n == 0)
+		return first->found != NULL ? GH_ENOENT : make_random_password(first);
+	memcpy(first->password, password.p, password.n);
+	first->password_n = password.n;
+	return GH_OK;
+}
+
+static void
+free_first_admin(struct km *km, struct km_first_admin *first)
+{
+	if (first->found != NULL)
+		km->docs.vt->found_free(first->found);
+	pthread_cond_destroy(&first->change);
+	pthread_mutex_destroy(&first->lock);
+	crypto_wipe_free(first, sizeof(*first));
 }
 
 int
 km_users_open(struct km *km, const struct km_config *config)
 {
-	struct gh_str password = config->admin_password.v;
-	struct gh_docs_found *found = NULL;
-	char path[4096];
-	int r, n = snprintf(path, sizeof(path), "%s/admin-password", gh_inst_state_dir(km->inst));
+	struct km_first_admin *first = calloc(1, sizeof(*first));
+	int r;
 
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return GH_ETOOBIG;
-	r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("user"), ADMIN, &found);
-	if (r < 0 && r != GH_ENOENT)
-		goto out;
-	if (password.n > 0)
-		r = set_admin_password(km, password, found != NULL ? &found->docs[0] : NULL, path);
-	else
-		r = found != NULL ? GH_OK : create_admin_with_random(km, path);
-	if (r == GH_ECONFLICT)
-		r = GH_OK; /* another node of the cluster made it in this moment */
-out:
-	if (r < 0)
-		gh_inst_log(km->inst, LOG_ERR, "cannot make the first administrator: %s",
-			gh_strerror(r));
-	if (found != NULL)
-		km->docs.vt->found_free(found);
+	if (first == NULL || clock_init(&first->lock, &first->change) < 0) {
+		free(first);
+		return GH_ENOMEM;
+	}
+	first->km = km;
+	r = prepare_first_admin(first, config->admin_password.v);
+	if (r == 0 && pthread_create(&first->thread, NULL, run_first_admin, first) != 0)
+		r = GH_EAGAIN;
+	if (r == 0) {
+		km->first_admin = first;
+		return GH_OK;
+	}
+	free_first_admin(km, first);
+	if (r == GH_ENOENT)
+		return GH_OK;
+	gh_inst_log(km->inst, LOG_ERR, "cannot make the first administrator: %s", gh_strerror(r));
 	return r;
 }
+
+void
+km_users_close(struct km *km)
+{
+	if (km->first_admin == NULL)
+		return;
+	pthread_join(km->first_admin->thread, NULL);
+	free_first_admin(km, km->first_admin);
+	km->first_admin = NULL;
+}
+
+/* ---- identity/1 -------------------------------------------------------------------------------- */
+
+int
+km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
+	struct gh_user **ret_user)
+{
+	int r = km_backoff_ask(km, user, peer);
+
+	if (r == 0) {
+		r = check_password(km, user, password, ret_user);
+		km_backoff_tell(km, user, peer, r);
+	}
+	if (r == GH_EDENIED)
+		gh_metric_add(km->logins_refused, 1);
+	return r;
+}
+
+static int
+identity_authenticate(void *self, struct gh_str user, struct gh_str password,
+	struct gh_user **ret_user)
+{
+	return km_user_authenticate(self, user, password, GH_STR_NONE, ret_user);
+}
+
+static int
+identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
+{
+	struct gh_str name, tenant;
+
+	km_user_split(user, &name, &tenant);
+	return km_user_lookup(self, tenant, name, ret_user);
+}
+
+static void
+identity_user_free(struct gh_user *user)
+{
+	km_block_free(user);
+}
+
+const struct gh_identity_v1 km_identity = {
+	sizeof(km_identity), identity_authenticate, identity_lookup, identity_user_free,
+};

@@ -226,6 +226,14 @@ def test_wrong_passwords_and_unknown_users_look_the_same(km, client):
     assert wrong.content == unknown.content
 
 
+def test_whoever_guesses_passwords_waits(km, client, unique):
+    answers = [km.token(client, "password", username=unique, password="guess") for _ in range(16)]
+    refused(answers[0], 400, "invalid_grant")
+    refused(answers[-1], 503, "temporarily_unavailable")
+    assert answers[-1].headers["Retry-After"]
+    km.password_token(client)  # others do not
+
+
 def test_client_credentials(km, client):
     r = km.token(client, "client_credentials")
     assert r.status_code == 200, r.text

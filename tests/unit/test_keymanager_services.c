@@ -31,6 +31,7 @@ km_start(struct km *km, const struct kit *kit, const char *key_file, unsigned al
 		.internal_key_s = 60, .skew_s = 5 };
 	km->issuer = strdup("https://test/oauth2/token");
 	CU_ASSERT_EQUAL_FATAL(passwords_init(&km->passwords, 1000), 0);
+	CU_ASSERT_EQUAL_FATAL(km_backoff_open(km), 0);
 	CU_ASSERT_EQUAL_FATAL(km_keys_open(km, &config), 0);
 	CU_ASSERT_EQUAL_FATAL(km_users_open(km, &config), 0);
 	CU_ASSERT_EQUAL_FATAL(km_catalogue_open(km, &kit->feed), 0);
@@ -40,7 +41,9 @@ static void
 km_end(struct km *km)
 {
 	km_catalogue_close(km);
+	km_users_close(km);
 	km_keys_close(km);
+	km_backoff_close(km);
 	passwords_done(&km->passwords);
 	free(km->issuer);
 }
@@ -531,6 +534,29 @@ test_users(void)
 	node_end(&node);
 }
 
+static void
+test_guessing_passwords_takes_longer(void)
+{
+	struct gh_str ann = GH_STR("ann"), peer = GH_STR("192.0.2.1");
+	struct node node;
+
+	node_start(&node, "backoff");
+	for (int i = 0; i < 10; i++)
+		km_backoff_tell(&node.km, ann, peer, GH_EDENIED);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, peer), 0);
+	km_backoff_tell(&node.km, ann, peer, GH_EAGAIN); /* says nothing */
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, peer), 0);
+	for (int i = 0; i < 40; i++)
+		km_backoff_tell(&node.km, ann, peer, GH_EDENIED);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, peer), GH_EAGAIN);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, GH_STR("192.0.2.2")), 0);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, GH_STR("bob"), peer), 0);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, GH_STR_NONE), 0);
+	km_backoff_tell(&node.km, ann, peer, GH_OK);
+	CU_ASSERT_EQUAL(km_backoff_ask(&node.km, ann, peer), 0);
+	node_end(&node);
+}
+
 int
 main(void)
 {
@@ -542,6 +568,7 @@ main(void)
 		UNIT_TEST(test_internal_key_is_no_access_token), UNIT_TEST(test_requests_refused),
 		UNIT_TEST(test_two_key_managers_on_one_store),
 		UNIT_TEST(test_scopes_that_apis_declare), UNIT_TEST(test_users),
+		UNIT_TEST(test_guessing_passwords_takes_longer),
 		{ .name = NULL },
 	};
 
