@@ -13,7 +13,7 @@ struct gw_arena {
 	struct gw_arena_block *blocks;
 	char *at;
 	size_t left;  /**< Free bytes behind at. */
-	size_t block; /**< Bytes of the next block, if more is not needed at once; 0: the default. */
+	size_t block; /**< Least size of the next block; 0: the default. */
 };
 
 struct gw_arena_block {

@@ -33,16 +33,18 @@ static const struct gw_error_row rows[GW_ERR_COUNT] = {
 		"This API has been blocked temporarily. Please try again later or contact the "
 		"system administrators.", ""),
 	[GW_ERR_MISSING_CREDENTIALS] = ROW(401, 900902, "missing_credentials",
-		"Missing Credentials", "Invalid Credentials. Make sure your API invocation call has "
-		"a header: 'Authorization : Bearer ACCESS_TOKEN'", CHALLENGE),
+		"Missing Credentials",
+		"Invalid Credentials. Make sure your API invocation call has a header: "
+		"'Authorization : Bearer ACCESS_TOKEN'", CHALLENGE),
 	[GW_ERR_INVALID_CREDENTIALS] = ROW(401, 900901, "invalid_credentials",
-		"Invalid Credentials", "Invalid Credentials. Make sure you have provided the correct "
-		"security credentials", INVALID_TOKEN "The access token is invalid\""),
+		"Invalid Credentials",
+		"Invalid Credentials. Make sure you have provided the correct security credentials",
+		INVALID_TOKEN "The access token is invalid\""),
 	[GW_ERR_EXPIRED_CREDENTIALS] = ROW(401, 900901, "expired_credentials",
 		"Invalid Credentials", "Invalid Credentials. The access token has expired",
 		INVALID_TOKEN "The access token expired\""),
 	[GW_ERR_TEST_KEY_ONLY] = ROW(401, 900901, "test_key_only", "Invalid Credentials",
-		"Invalid Credentials. The API is not published and takes its internal test key only",
+		"Invalid Credentials. The API is not published: it takes its test key only",
 		INVALID_TOKEN "The API takes its internal test key only\""),
 	[GW_ERR_TOKEN_KIND] = ROW(401, 900905, "token_kind",
 		"Incorrect Access Token Type is provided",
@@ -52,8 +54,8 @@ static const struct gw_error_row rows[GW_ERR_COUNT] = {
 		"The requested API is temporarily blocked",
 		"The subscription to the API is blocked", CHALLENGE),
 	[GW_ERR_NOT_SUBSCRIBED] = ROW(403, 900908, "not_subscribed", "Resource forbidden",
-		"User is NOT authorized to access the Resource. API Subscription validation failed.",
-		""),
+		"User is NOT authorized to access the Resource. "
+		"API Subscription validation failed.", ""),
 	[GW_ERR_SUBSCRIPTION_INACTIVE] = ROW(403, 900909, "subscription_inactive",
 		"The subscription to the API is inactive",
 		"The subscription waits for approval, or was rejected", ""),

@@ -5,8 +5,8 @@
  *
  * Keyed by SHA-256 of the token, bounded, set associative: the place is a keyed hash of the digest,
  * so that nobody can choose tokens that push each other out.  Refused tokens have a table of their
- * own and never displace a good one.  Everything here is WORKER, without a lock; claims may be made on ANY
- * thread and are then handed over.
+ * own and never displace a good one.  Everything here is WORKER, without a lock; claims may be made
+ * on ANY thread and are then handed over.
  */
 #ifndef GATEWAY_TOKEN_CACHE_H
 #define GATEWAY_TOKEN_CACHE_H

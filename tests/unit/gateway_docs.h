@@ -20,7 +20,8 @@ static const struct gw_scope test_scope = { &test_environments };
 static inline struct gh_doc
 test_doc(const char *kind, const char *id, uint64_t rev, const char *json)
 {
-	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), rev, GH_STR_NONE };
+	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), rev,
+		GH_STR_NONE };
 	json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(object);
@@ -50,7 +51,8 @@ test_put(struct gw_snapshot *root, const char *kind, const char *id, uint64_t re
 static inline void
 test_delete(struct gw_snapshot *root, const char *kind, const char *id)
 {
-	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), 0, GH_STR_NONE };
+	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), 0,
+		GH_STR_NONE };
 	const char *why = NULL;
 
 	CU_ASSERT_EQUAL(gw_snapshot_apply(root, NULL, &test_scope, true, &doc, &why), 0);

@@ -32,7 +32,8 @@ static inline uint64_t
 test_feed_write(const char *kind, const char *id, const char *json)
 {
 	struct test_feed *f = &test_feed;
-	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), 0, GH_STR_NONE };
+	struct gh_doc doc = { GH_STR("carbon.super"), gh_str_of(kind), gh_str_of(id), 0,
+		GH_STR_NONE };
 	size_t i = 0;
 
 	pthread_mutex_lock(&f->lock);
@@ -40,7 +41,8 @@ test_feed_write(const char *kind, const char *id, const char *json)
 
 	if (json != NULL)
 		doc = test_doc(kind, id, seq, json);
-	while (i < f->n && !(gh_str_eq(f->docs[i].id, doc.id) && gh_str_eq(f->docs[i].kind, doc.kind)))
+	while (i < f->n &&
+		!(gh_str_eq(f->docs[i].id, doc.id) && gh_str_eq(f->docs[i].kind, doc.kind)))
 		i++;
 	CU_ASSERT_FATAL(i < TEST_DOCS_MAX && strlen(id) < sizeof(f->ids[0]));
 	if (i < f->n)
@@ -196,7 +198,8 @@ upstream_start(struct upstream_pool *pool, struct gh_txn *txn,
 	const struct gh_field *fields = gh_txn_fields(txn, GH_SIDE_REQUEST, &n);
 
 	for (size_t i = 0; i < n && at > 0 && (size_t)at < sizeof(text); i++)
-		at += snprintf(text + at, sizeof(text) - (size_t)at, " %.*s", GH_STR_ARG(fields[i].name));
+		at += snprintf(
+			text + at, sizeof(text) - (size_t)at, " %.*s", GH_STR_ARG(fields[i].name));
 	CU_ASSERT_EQUAL(gh_txn_reply(txn, 200, GH_STR("text/plain"),
 		(struct gh_str){ text, (size_t)at }), 0);
 	return GH_STOP;

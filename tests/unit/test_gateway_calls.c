@@ -89,11 +89,13 @@ write_doc(const char *kind, const char *id, const char *json)
 
 /* ---- Documents --------------------------------------------------------------------- */
 
-#define OPERATIONS "\"operations\":[" \
-	"{\"target\":\"/{id}\",\"verb\":\"GET\",\"auth_type\":\"Application & Application User\"}," \
-	"{\"target\":\"/{id}\",\"verb\":\"POST\",\"scopes\":[\"write\",\"admin\"]}," \
-	"{\"target\":\"/open\",\"verb\":\"GET\",\"auth_type\":\"None\"}," \
-	"{\"target\":\"/for-app\",\"verb\":\"GET\",\"auth_type\":\"Application\"}," \
+#define OPERATIONS                                                                                 \
+	"\"operations\":["                                                                         \
+	"{\"target\":\"/{id}\",\"verb\":\"GET\","                                              \
+	"\"auth_type\":\"Application & Application User\"},"                                      \
+	"{\"target\":\"/{id}\",\"verb\":\"POST\",\"scopes\":[\"write\",\"admin\"]},"               \
+	"{\"target\":\"/open\",\"verb\":\"GET\",\"auth_type\":\"None\"},"                          \
+	"{\"target\":\"/for-app\",\"verb\":\"GET\",\"auth_type\":\"Application\"},"                \
 	"{\"target\":\"/for-user\",\"verb\":\"GET\",\"auth_type\":\"Application User\"}]"
 
 /** A deployment /NAME/1 with @p more in front of the usual fields (the first of a name counts). */
@@ -102,9 +104,12 @@ deploy(const char *name, const char *state, const char *more)
 {
 	char json[2048], id[64];
 
-	snprintf(json, sizeof(json), "{\"api_id\":\"%s\",\"name\":\"%s\",\"version\":\"1\","
-		"\"context\":\"/%s\",\"provider\":\"admin\",\"environment\":\"Default\",\"state\":\"%s\","
-		"%s," OPERATIONS "}", name, name, name, state, more);
+	snprintf(json, sizeof(json),
+		"{\"api_id\":\"%s\",\"name\":\"%s\",\"version\":\"1\","
+		"\"context\":\"/%s\",\"provider\":\"admin\","
+		"\"environment\":\"Default\",\"state\":\"%s\","
+		"%s," OPERATIONS "}",
+		name, name, name, state, more);
 	snprintf(id, sizeof(id), "%s/Default", name);
 	write_doc("deployment", id, json);
 }
@@ -114,8 +119,10 @@ subscribe(const char *id, const char *application, const char *api, const char *
 {
 	char json[512];
 
-	snprintf(json, sizeof(json), "{\"application_id\":\"%s\",\"api_id\":\"%s\",\"tier\":\"Gold\","
-		"\"state\":\"%s\"}", application, api, state);
+	snprintf(json, sizeof(json),
+		"{\"application_id\":\"%s\",\"api_id\":\"%s\",\"tier\":\"Gold\","
+		"\"state\":\"%s\"}",
+		application, api, state);
 	write_doc("subscription", id, json);
 }
 
@@ -124,9 +131,10 @@ add_consumer(const char *consumer_key, const char *application, const char *key_
 {
 	char json[512];
 
-	snprintf(json, sizeof(json), "{\"application_id\":\"%s\",\"application_name\":\"%s\","
-		"\"owner\":\"owner\",\"tier\":\"Unlimited\",\"key_type\":\"%s\"}", application, application,
-		key_type);
+	snprintf(json, sizeof(json),
+		"{\"application_id\":\"%s\",\"application_name\":\"%s\","
+		"\"owner\":\"owner\",\"tier\":\"Unlimited\",\"key_type\":\"%s\"}",
+		application, application, key_type);
 	write_doc("consumer", consumer_key, json);
 }
 
@@ -143,7 +151,8 @@ trust_key(void)
 	write_doc("issuer_key", kid, json);
 }
 
-#define BACKEND "\"production\":[\"http://prod.example/base\"],\"sandbox\":[\"http://sand.example\"]"
+#define BACKEND                                                                                    \
+	"\"production\":[\"http://prod.example/base\"],\"sandbox\":[\"http://sand.example\"]"
 
 static void
 write_world(void)
@@ -151,9 +160,12 @@ write_world(void)
 	static const struct {
 		const char *name, *state, *more;
 	} apis[] = {
-		{ "books", "PUBLISHED", BACKEND }, { "created", "CREATED", BACKEND },
-		{ "proto", "PROTOTYPED", BACKEND }, { "old", "DEPRECATED", BACKEND },
-		{ "blocked", "BLOCKED", BACKEND }, { "gone", "RETIRED", BACKEND },
+		{ "books", "PUBLISHED", BACKEND },
+		{ "created", "CREATED", BACKEND },
+		{ "proto", "PROTOTYPED", BACKEND },
+		{ "old", "DEPRECATED", BACKEND },
+		{ "blocked", "BLOCKED", BACKEND },
+		{ "gone", "RETIRED", BACKEND },
 		{ "passing", "PUBLISHED", BACKEND ",\"pass_credentials\":true" },
 		{ "named", "PUBLISHED", BACKEND ",\"authorization_header\":\"X-Auth\"" },
 		{ "secure", "PUBLISHED", BACKEND ",\"transport\":[\"https\"]" },
@@ -161,7 +173,8 @@ write_world(void)
 		{ "down", "PUBLISHED", "\"production\":[\"http://fail-101503.example\"]" },
 		{ "slow", "PUBLISHED", "\"production\":[\"http://fail-101504.example\"]" },
 		{ "full", "PUBLISHED", "\"production\":[\"http://fail-303001.example\"]" },
-		{ "two", "PUBLISHED", "\"production\":[\"http://a.example:81?k=v\",\"http://b.example\"]" },
+		{ "two", "PUBLISHED",
+			"\"production\":[\"http://a.example:81?k=v\",\"http://b.example\"]" },
 	};
 	char id[64];
 
@@ -198,9 +211,11 @@ bearer(struct jose_key *with, const char *consumer_key, const char *more, int64_
 	struct gh_str signed_token;
 	char payload[1024];
 
-	snprintf(payload, sizeof(payload), "{\"iss\":\"" ISSUER "\",\"sub\":\"alice\",\"azp\":\"%s\","
-		"\"jti\":\"j%u\",\"exp\":%lld%s}", consumer_key, ++number,
-		(long long)(gh_now_us() / 1000000) + (long long)valid_s, more);
+	snprintf(payload, sizeof(payload),
+		"{\"iss\":\"" ISSUER "\",\"sub\":\"alice\",\"azp\":\"%s\","
+		"\"jti\":\"j%u\",\"exp\":%lld%s}",
+		consumer_key, ++number, (long long)(gh_now_us() / 1000000) + (long long)valid_s,
+		more);
 	CU_ASSERT_EQUAL_FATAL(jose_sign(with, "at+jwt", gh_str_of(payload), &signed_token), 0);
 	snprintf(value, sizeof(value), "Bearer %.*s", GH_STR_ARG(signed_token));
 	free((void *)(uintptr_t)signed_token.p);
@@ -213,7 +228,8 @@ test_key(const char *api, const char *typ, const char *token_type)
 	struct gh_str signed_token;
 	char payload[512];
 
-	snprintf(payload, sizeof(payload), "{\"iss\":\"" ISSUER "\",\"sub\":\"alice\",\"jti\":\"t\","
+	snprintf(payload, sizeof(payload),
+		"{\"iss\":\"" ISSUER "\",\"sub\":\"alice\",\"jti\":\"t\","
 		"\"exp\":%llu,\"token_type\":\"%s\",\"api_id\":\"%s\"}",
 		(unsigned long long)(gh_now_us() / 1000000) + 100, token_type, api);
 	CU_ASSERT_EQUAL_FATAL(jose_sign(key, typ, gh_str_of(payload), &signed_token), 0);
@@ -236,7 +252,8 @@ call_with(const char *method, const char *target, const struct gh_field fields[3
 	unsigned code = 0;
 
 	CU_ASSERT_EQUAL_FATAL(gh_test_run(test, &request, &outcome), 0);
-	if (outcome.body.n > code_start.n && memcmp(outcome.body.p, code_start.p, code_start.n) == 0)
+	if (outcome.body.n > code_start.n &&
+		memcmp(outcome.body.p, code_start.p, code_start.n) == 0)
 		code = (unsigned)strtoul(outcome.body.p + code_start.n, NULL, 10);
 	return outcome.status * 10000000 + code;
 }
@@ -284,15 +301,24 @@ test_routing_and_states(void)
 		const char *method, *target;
 		unsigned answer;
 	} rows[] = {
-		{ "GET", "/books/1/7", OK }, { "GET", "/books/2/7", ANSWER(404, 404) },
-		{ "GET", "/nothing", ANSWER(404, 404) }, { "GET", "/books/1/7/8", ANSWER(404, 404) },
-		{ "GET", "/books/1", ANSWER(404, 404) }, { "DELETE", "/books/1/7", ANSWER(405, 405) },
-		{ "HEAD", "/books/1/7", ANSWER(405, 0) }, { "GET", "/books//1/./7", OK },
-		{ "GET", "/proto/1/7", OK }, { "GET", "/old/1/7", OK },
-		{ "GET", "/blocked/1/7", ANSWER(503, 700700) }, { "GET", "/gone/1/7", ANSWER(404, 404) },
-		{ "GET", "/created/1/7", ANSWER(401, 900901) }, { "GET", "/secure/1/7", ANSWER(404, 404) },
-		{ "GET", "/down/1/7", ANSWER(502, 101503) }, { "GET", "/slow/1/7", ANSWER(504, 101504) },
-		{ "GET", "/full/1/7", ANSWER(503, 303001) }, { "OPTIONS", "/books/1/7", ANSWER(204, 0) },
+		{ "GET", "/books/1/7", OK },
+		{ "GET", "/books/2/7", ANSWER(404, 404) },
+		{ "GET", "/nothing", ANSWER(404, 404) },
+		{ "GET", "/books/1/7/8", ANSWER(404, 404) },
+		{ "GET", "/books/1", ANSWER(404, 404) },
+		{ "DELETE", "/books/1/7", ANSWER(405, 405) },
+		{ "HEAD", "/books/1/7", ANSWER(405, 0) },
+		{ "GET", "/books//1/./7", OK },
+		{ "GET", "/proto/1/7", OK },
+		{ "GET", "/old/1/7", OK },
+		{ "GET", "/blocked/1/7", ANSWER(503, 700700) },
+		{ "GET", "/gone/1/7", ANSWER(404, 404) },
+		{ "GET", "/created/1/7", ANSWER(401, 900901) },
+		{ "GET", "/secure/1/7", ANSWER(404, 404) },
+		{ "GET", "/down/1/7", ANSWER(502, 101503) },
+		{ "GET", "/slow/1/7", ANSWER(504, 101504) },
+		{ "GET", "/full/1/7", ANSWER(503, 303001) },
+		{ "OPTIONS", "/books/1/7", ANSWER(204, 0) },
 		{ "OPTIONS", "/nothing", ANSWER(404, 404) },
 	};
 
@@ -318,7 +344,8 @@ test_credentials(void)
 		const char *target, *consumer_key, *claims;
 		unsigned answer;
 	} rows[] = {
-		{ "/books/1/7", "prod", "", OK }, { "/books/1/7", "sand", "", OK },
+		{ "/books/1/7", "prod", "", OK },
+		{ "/books/1/7", "sand", "", OK },
 		{ "/books/1/7", "nobody", "", ANSWER(401, 900901) },
 		{ "/books/1/7", "stranger", "", ANSWER(403, 900908) },
 		{ "/books/1/7", "blocked", "", ANSWER(401, 900907) },
@@ -327,7 +354,8 @@ test_credentials(void)
 		{ "/books/1/7", "half-prod", "", ANSWER(401, 900907) },
 		{ "/books/1/7", "half-sand", "", OK },
 		{ "/books/1/for-app", "prod", ",\"aut\":\"APPLICATION\"", OK },
-		{ "/books/1/for-app", "prod", ",\"aut\":\"APPLICATION_USER\"", ANSWER(401, 900905) },
+		{ "/books/1/for-app", "prod", ",\"aut\":\"APPLICATION_USER\"",
+			ANSWER(401, 900905) },
 		{ "/books/1/for-user", "prod", ",\"aut\":\"APPLICATION\"", ANSWER(401, 900905) },
 		{ "/books/1/for-user", "prod", ",\"aut\":\"APPLICATION_USER\"", OK },
 		{ "/prodonly/1/7", "sand", "", ANSWER(403, 900901) },
@@ -348,8 +376,10 @@ test_credentials(void)
 	CU_ASSERT_EQUAL(get_with("/books/1/7", "Bearer"), ANSWER(401, 900902));
 	CU_ASSERT_EQUAL(get_with("/books/1/7", "Bearer "), ANSWER(401, 900901));
 	CU_ASSERT_EQUAL(get_with("/books/1/7", "Bearer a.b.c"), ANSWER(401, 900901));
-	CU_ASSERT_PTR_NOT_NULL(strstr(gh_test_field(&outcome, "WWW-Authenticate").p, "invalid_token"));
-	CU_ASSERT_EQUAL(get_with("/books/1/7", bearer(stranger, "prod", "", 100)), ANSWER(401, 900901));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(gh_test_field(&outcome, "WWW-Authenticate").p, "invalid_token"));
+	CU_ASSERT_EQUAL(
+		get_with("/books/1/7", bearer(stranger, "prod", "", 100)), ANSWER(401, 900901));
 	CU_ASSERT_EQUAL(call("GET", "/books/1/7", "ApiKey", "whatever"), ANSWER(401, 900902));
 	CU_ASSERT_EQUAL(get_with("/books/1/open", NULL), OK);
 	CU_ASSERT_EQUAL(get_with("/books/1/open", "Bearer nonsense"), OK);
@@ -381,8 +411,11 @@ test_scopes(void)
 		const char *claims;
 		unsigned answer;
 	} rows[] = {
-		{ "", ANSWER(403, 900910) }, { ",\"scope\":\"write\"", OK }, { ",\"scope\":\"admin\"", OK },
-		{ ",\"scope\":\"read write\"", OK }, { ",\"scope\":\"write read\"", OK },
+		{ "", ANSWER(403, 900910) },
+		{ ",\"scope\":\"write\"", OK },
+		{ ",\"scope\":\"admin\"", OK },
+		{ ",\"scope\":\"read write\"", OK },
+		{ ",\"scope\":\"write read\"", OK },
 		{ ",\"scope\":\"writer\"", ANSWER(403, 900910) },
 		{ ",\"scope\":\"over-write\"", ANSWER(403, 900910) },
 		{ ",\"scope\":\"\"", ANSWER(403, 900910) },
@@ -416,7 +449,8 @@ test_internal_test_key(void)
 		bearer(key, "prod", "", 100) + 7), ANSWER(401, 900901));
 	char value[JOSE_TOKEN_MAX + 8];
 
-	snprintf(value, sizeof(value), "Bearer %s", test_key("books", "internal+jwt", "InternalKey"));
+	snprintf(value, sizeof(value), "Bearer %s",
+		test_key("books", "internal+jwt", "InternalKey"));
 	CU_ASSERT_EQUAL(get_with("/books/1/7", value), ANSWER(401, 900901));
 	/* What is open elsewhere is not open before the API is published. */
 	CU_ASSERT_EQUAL(get_with("/created/1/open", NULL), ANSWER(401, 900902));
@@ -513,7 +547,8 @@ static void
 test_cross_origin_calls(void)
 {
 	struct gh_field preflight[] = { { GH_STR("Origin"), GH_STR("https://portal.example") },
-		{ GH_STR("Access-Control-Request-Method"), GH_STR("POST") }, { GH_STR_NONE, GH_STR_NONE } };
+		{ GH_STR("Access-Control-Request-Method"), GH_STR("POST") },
+		{ GH_STR_NONE, GH_STR_NONE } };
 
 	CU_ASSERT_EQUAL(call_with("OPTIONS", "/books/1/7", preflight), ANSWER(204, 0));
 	CU_ASSERT(gh_str_eq(gh_test_field(&outcome, "Access-Control-Allow-Origin"), GH_STR("*")));

@@ -26,45 +26,59 @@ struct resource_table {
 };
 
 static const struct resource_table tables[] = {
-	{ "literals win over parameters, these over *", {
-		{ "GET", "/books" }, { "POST", "/books" }, { "GET", "/books/{id}" }, { "GET", "/books/new" },
-		{ "GET", "/books/{id}/pages" }, { "GET", "/books/*" }, { "DELETE", "/books/*" },
-		{ "GET", "/books/{id}.json" }, { "GET", "/books/{a}-{b}" } }, {
-		{ "GET", "/books", "/books" }, { "POST", "/books", "/books" },
-		{ "GET", "/books/", "/books" }, { "GET", "/books/1", "/books/{id}" },
-		{ "GET", "/books/new", "/books/new" }, { "GET", "/books/newer", "/books/{id}" },
-		{ "GET", "/books/ne", "/books/{id}" }, { "GET", "/books/1/pages", "/books/{id}/pages" },
-		{ "GET", "/books/new/pages", "/books/{id}/pages" },
-		{ "GET", "/books/1/pages/2", "/books/*" }, { "DELETE", "/books/1", "/books/*" },
-		{ "DELETE", "/books", "/books/*" }, { "PUT", "/books/1", NOT_ALLOWED },
-		{ "GET", "/books/1.json", "/books/{id}.json" }, { "GET", "/books/.json", "/books/{id}" },
-		{ "GET", "/books/x-y", "/books/{a}-{b}" }, { "GET", "/books/-y", "/books/{id}" },
-		{ "GET", "/book", NOT_FOUND }, { "GET", "/bookss", NOT_FOUND }, { "GET", "/", NOT_FOUND },
-		{ "GET", "", NOT_FOUND }, { "get", "/books", NOT_ALLOWED },
-		{ "GET", "/books/{id}", "/books/{id}" } } },
-	{ "everything", { { "GET", "/*" }, { "POST", "/a/b" } }, {
-		{ "GET", "", "/*" }, { "GET", "/", "/*" }, { "GET", "/a", "/*" }, { "GET", "/a/b/c/d", "/*" },
-		{ "GET", "/a/b", "/*" }, { "POST", "/a/b", "/a/b" }, { "POST", "/a/b/c", NOT_ALLOWED } } },
-	{ "the root", { { "GET", "/" }, { "GET", "/a" } }, {
-		{ "GET", "", "/" }, { "GET", "/", "/" }, { "GET", "/a", "/a" }, { "GET", "/b", NOT_FOUND },
-		{ "HEAD", "/", NOT_ALLOWED } } },
-	{ "numbers that begin alike", { { "GET", "/a/1" }, { "GET", "/a/10" }, { "GET", "/a/1/0" } }, {
-		{ "GET", "/a/1", "/a/1" }, { "GET", "/a/10", "/a/10" }, { "GET", "/a/1/0", "/a/1/0" },
-		{ "GET", "/a/100", NOT_FOUND }, { "GET", "/a", NOT_FOUND } } },
-	{ "back from a literal that leads nowhere", {
-		{ "GET", "/a/b/c" }, { "GET", "/{x}/b/d" }, { "GET", "/a/{y}/e" }, { "GET", "/{x}/{y}/{z}" } }, {
-		{ "GET", "/a/b/c", "/a/b/c" }, { "GET", "/a/b/d", "/{x}/b/d" }, { "GET", "/a/b/e", "/a/{y}/e" },
-		{ "GET", "/a/b/f", "/{x}/{y}/{z}" }, { "GET", "/z/z/z", "/{x}/{y}/{z}" },
-		{ "GET", "/a/b", NOT_FOUND } } },
-	{ "encoded bytes are bytes of a segment", { { "GET", "/files/{name}" }, { "GET", "/caf%c3%a9" },
-		{ "GET", "/t%65a" } }, {
-		{ "GET", "/files/a%2Fb", "/files/{name}" }, { "GET", "/files/a/b", NOT_FOUND },
-		{ "GET", "/caf%C3%A9", "/caf%c3%a9" }, { "GET", "/tea", "/t%65a" } } },
-	{ "templates that make no sense are left out", { { "GET", "books" }, { "GET", "/a{" },
-		{ "GET", "/{a{b}}" }, { "GET", "/}" }, { "GET", "/ok" }, { "GET", "/{a/b}" } }, {
-		{ "GET", "/ok", "/ok" }, { "GET", "/books", NOT_FOUND }, { "GET", "/a", NOT_FOUND } } },
-	{ "the first of two equal ones", { { "GET", "/x/{a}" }, { "GET", "/x/{b}" }, { "PUT", "/x/{b}" } }, {
-		{ "GET", "/x/1", "/x/{a}" }, { "PUT", "/x/1", "/x/{b}" }, { "POST", "/x/1", NOT_ALLOWED } } },
+	{ "literals win over parameters, these over *",
+		{ { "GET", "/books" }, { "POST", "/books" }, { "GET", "/books/{id}" },
+			{ "GET", "/books/new" }, { "GET", "/books/{id}/pages" },
+			{ "GET", "/books/*" }, { "DELETE", "/books/*" },
+			{ "GET", "/books/{id}.json" }, { "GET", "/books/{a}-{b}" } },
+		{ { "GET", "/books", "/books" }, { "POST", "/books", "/books" },
+			{ "GET", "/books/", "/books" }, { "GET", "/books/1", "/books/{id}" },
+			{ "GET", "/books/new", "/books/new" },
+			{ "GET", "/books/newer", "/books/{id}" },
+			{ "GET", "/books/ne", "/books/{id}" },
+			{ "GET", "/books/1/pages", "/books/{id}/pages" },
+			{ "GET", "/books/new/pages", "/books/{id}/pages" },
+			{ "GET", "/books/1/pages/2", "/books/*" },
+			{ "DELETE", "/books/1", "/books/*" }, { "DELETE", "/books", "/books/*" },
+			{ "PUT", "/books/1", NOT_ALLOWED },
+			{ "GET", "/books/1.json", "/books/{id}.json" },
+			{ "GET", "/books/.json", "/books/{id}" },
+			{ "GET", "/books/x-y", "/books/{a}-{b}" },
+			{ "GET", "/books/-y", "/books/{id}" }, { "GET", "/book", NOT_FOUND },
+			{ "GET", "/bookss", NOT_FOUND }, { "GET", "/", NOT_FOUND },
+			{ "GET", "", NOT_FOUND }, { "get", "/books", NOT_ALLOWED },
+			{ "GET", "/books/{id}", "/books/{id}" } } },
+	{ "everything", { { "GET", "/*" }, { "POST", "/a/b" } },
+		{ { "GET", "", "/*" }, { "GET", "/", "/*" }, { "GET", "/a", "/*" },
+			{ "GET", "/a/b/c/d", "/*" }, { "GET", "/a/b", "/*" },
+			{ "POST", "/a/b", "/a/b" }, { "POST", "/a/b/c", NOT_ALLOWED } } },
+	{ "the root", { { "GET", "/" }, { "GET", "/a" } },
+		{ { "GET", "", "/" }, { "GET", "/", "/" }, { "GET", "/a", "/a" },
+			{ "GET", "/b", NOT_FOUND }, { "HEAD", "/", NOT_ALLOWED } } },
+	{ "numbers that begin alike",
+		{ { "GET", "/a/1" }, { "GET", "/a/10" }, { "GET", "/a/1/0" } },
+		{ { "GET", "/a/1", "/a/1" }, { "GET", "/a/10", "/a/10" },
+			{ "GET", "/a/1/0", "/a/1/0" }, { "GET", "/a/100", NOT_FOUND },
+			{ "GET", "/a", NOT_FOUND } } },
+	{ "back from a literal that leads nowhere",
+		{ { "GET", "/a/b/c" }, { "GET", "/{x}/b/d" }, { "GET", "/a/{y}/e" },
+			{ "GET", "/{x}/{y}/{z}" } },
+		{ { "GET", "/a/b/c", "/a/b/c" }, { "GET", "/a/b/d", "/{x}/b/d" },
+			{ "GET", "/a/b/e", "/a/{y}/e" }, { "GET", "/a/b/f", "/{x}/{y}/{z}" },
+			{ "GET", "/z/z/z", "/{x}/{y}/{z}" }, { "GET", "/a/b", NOT_FOUND } } },
+	{ "encoded bytes are bytes of a segment",
+		{ { "GET", "/files/{name}" }, { "GET", "/caf%c3%a9" }, { "GET", "/t%65a" } },
+		{ { "GET", "/files/a%2Fb", "/files/{name}" }, { "GET", "/files/a/b", NOT_FOUND },
+			{ "GET", "/caf%C3%A9", "/caf%c3%a9" }, { "GET", "/tea", "/t%65a" } } },
+	{ "templates that make no sense are left out",
+		{ { "GET", "books" }, { "GET", "/a{" }, { "GET", "/{a{b}}" }, { "GET", "/}" },
+			{ "GET", "/ok" }, { "GET", "/{a/b}" } },
+		{ { "GET", "/ok", "/ok" }, { "GET", "/books", NOT_FOUND },
+			{ "GET", "/a", NOT_FOUND } } },
+	{ "the first of two equal ones",
+		{ { "GET", "/x/{a}" }, { "GET", "/x/{b}" }, { "PUT", "/x/{b}" } },
+		{ { "GET", "/x/1", "/x/{a}" }, { "PUT", "/x/1", "/x/{b}" },
+			{ "POST", "/x/1", NOT_ALLOWED } } },
 };
 
 static void
@@ -141,7 +155,8 @@ test_resource_deeper_than_any_template(void)
 {
 	char path[2 * 3000 + 1];
 	char template[2 * (GW_TEMPLATE_SEGMENTS + 1) + 1];
-	struct gw_operation operations[2] = { { .method = GH_STR("GET"), .template = GH_STR("/a/*") },
+	struct gw_operation operations[2] = { { .method = GH_STR("GET"),
+						      .template = GH_STR("/a/*") },
 		{ .method = GH_STR("GET") } };
 	struct gw_arena arena = { 0 };
 	const struct gw_resource *tree;
@@ -181,20 +196,39 @@ static const struct {
 static const struct {
 	const char *path, *id, *resource; /* id NULL: no API */
 } routes[] = {
-	{ "/books/1.0", "books-1", "" }, { "/books/1.0/", "books-1", "/" },
-	{ "/books/1.0/x", "books-1", "/x" }, { "/books/2.0/x", "books-2", "/x" },
-	{ "/books/x", "books-2", "/x" }, { "/books", "books-2", "" },
-	{ "/books/1.00", "books-2", "/1.00" }, { "/books/1", "books-2", "/1" },
-	{ "/books/10", "books-10", "" }, { "/books/100", "books-2", "/100" },
-	{ "/books/shop/1.0/x", "books-shop", "/x" }, { "/books/shop/2.0", "books-2", "/shop/2.0" },
-	{ "/book/1.0", "book", "" }, { "/book/s", "book", "/s" }, { "/boo", NULL, NULL },
-	{ "/bookss", NULL, NULL }, { "/Books", NULL, NULL }, { "/", NULL, NULL },
-	{ "/x/v1/y", "inside-1", "" }, { "/x/v2/y/z", "inside-2", "/z" }, { "/x/y", "inside-2", "" },
-	{ "/x/v3/y", NULL, NULL }, { "/x", NULL, NULL }, { "/x/y/v1", "inside-2", "/v1" },
-	{ "/t/example.com/books/1.0/x", "tenant", "/x" }, { "/t/example.com/books", "tenant", "" },
-	{ "/t/example.com/other/1.0", "tenant-full", "" }, { "/other/1.0", NULL, NULL },
-	{ "/t/other.com/books/1.0", NULL, NULL }, { "/a/b/c/d/1/e", "deep", "/e" },
-	{ "/a/b/c/d", NULL, NULL }, { "/a/b/c", NULL, NULL }, { "/books%2F1.0", NULL, NULL },
+	{ "/books/1.0", "books-1", "" },
+	{ "/books/1.0/", "books-1", "/" },
+	{ "/books/1.0/x", "books-1", "/x" },
+	{ "/books/2.0/x", "books-2", "/x" },
+	{ "/books/x", "books-2", "/x" },
+	{ "/books", "books-2", "" },
+	{ "/books/1.00", "books-2", "/1.00" },
+	{ "/books/1", "books-2", "/1" },
+	{ "/books/10", "books-10", "" },
+	{ "/books/100", "books-2", "/100" },
+	{ "/books/shop/1.0/x", "books-shop", "/x" },
+	{ "/books/shop/2.0", "books-2", "/shop/2.0" },
+	{ "/book/1.0", "book", "" },
+	{ "/book/s", "book", "/s" },
+	{ "/boo", NULL, NULL },
+	{ "/bookss", NULL, NULL },
+	{ "/Books", NULL, NULL },
+	{ "/", NULL, NULL },
+	{ "/x/v1/y", "inside-1", "" },
+	{ "/x/v2/y/z", "inside-2", "/z" },
+	{ "/x/y", "inside-2", "" },
+	{ "/x/v3/y", NULL, NULL },
+	{ "/x", NULL, NULL },
+	{ "/x/y/v1", "inside-2", "/v1" },
+	{ "/t/example.com/books/1.0/x", "tenant", "/x" },
+	{ "/t/example.com/books", "tenant", "" },
+	{ "/t/example.com/other/1.0", "tenant-full", "" },
+	{ "/other/1.0", NULL, NULL },
+	{ "/t/other.com/books/1.0", NULL, NULL },
+	{ "/a/b/c/d/1/e", "deep", "/e" },
+	{ "/a/b/c/d", NULL, NULL },
+	{ "/a/b/c", NULL, NULL },
+	{ "/books%2F1.0", NULL, NULL },
 };
 
 static struct gw_api *
@@ -205,9 +239,11 @@ api_of(size_t i)
 	struct gw_api *api = NULL;
 	const char *why;
 
-	snprintf(json, sizeof(json), "{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"%s\","
-		"\"context\":\"%s\",\"state\":\"PUBLISHED\",\"is_default\":%s}", apis[i].id, apis[i].version,
-		apis[i].context, apis[i].is_default ? "true" : "false");
+	snprintf(json, sizeof(json),
+		"{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"%s\","
+		"\"context\":\"%s\",\"state\":\"PUBLISHED\",\"is_default\":%s}",
+		apis[i].id, apis[i].version, apis[i].context,
+		apis[i].is_default ? "true" : "false");
 	doc = test_doc("deployment", apis[i].id, 1, json);
 	doc.tenant = gh_str_of(apis[i].tenant);
 	CU_ASSERT_EQUAL_FATAL(gw_api_new(&doc, 0, &api, &why), 0);
@@ -228,12 +264,14 @@ test_routes(void)
 	}
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		struct gh_str resource = GH_STR_NONE;
-		const struct gw_api *api = gw_router_find(router, gh_str_of(routes[i].path), &resource);
+		const struct gw_api *api =
+			gw_router_find(router, gh_str_of(routes[i].path), &resource);
 		struct gh_str id = api != NULL ? api->id : GH_STR_NONE;
 
 		if (!gh_str_eq(id, gh_str_of(routes[i].id)) ||
 			!gh_str_eq(resource, gh_str_of(routes[i].resource)))
-			printf("\n%s: %.*s %.*s", routes[i].path, GH_STR_ARG(id), GH_STR_ARG(resource));
+			printf("\n%s: %.*s %.*s", routes[i].path, GH_STR_ARG(id),
+				GH_STR_ARG(resource));
 		CU_ASSERT(gh_str_eq(id, gh_str_of(routes[i].id)));
 		CU_ASSERT(gh_str_eq(resource, gh_str_of(routes[i].resource)));
 	}
@@ -245,7 +283,8 @@ test_routes(void)
 static void
 test_claims_on_one_route(void)
 {
-	static const char json[] = "{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"1\",\"context\":\"/c\","
+	static const char json[] =
+		"{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"1\",\"context\":\"/c\","
 		"\"state\":\"PUBLISHED\"}";
 	static const struct {
 		const char *id;

@@ -8,16 +8,19 @@
 #include "tests/unit/gateway_docs.h"
 
 #define SEED 99
-#define BOOKS "{\"api_id\":\"books\",\"name\":\"Books\",\"version\":\"1.0\",\"context\":\"/books\"," \
-	"\"provider\":\"admin\",\"state\":\"%s\",\"environment\":\"%s\",\"api_tier\":\"Unlimited\"," \
-	"\"is_default\":true,\"transport\":[\"https\"],\"operations\":[{\"target\":\"/{id}\"," \
-	"\"verb\":\"GET\",\"auth_type\":\"None\",\"tier\":\"Gold\",\"scopes\":[\"a\",\"b\"]}," \
+#define BOOKS                                                                                      \
+	"{\"api_id\":\"books\",\"name\":\"Books\",\"version\":\"1.0\",\"context\":\"/books\","     \
+	"\"provider\":\"admin\",\"state\":\"%s\",\"environment\":\"%s\",\"api_tier\":"             \
+	"\"Unlimited\","                                                                           \
+	"\"is_default\":true,\"transport\":[\"https\"],\"operations\":[{\"target\":\"/{id}\","     \
+	"\"verb\":\"GET\",\"auth_type\":\"None\",\"tier\":\"Gold\",\"scopes\":[\"a\",\"b\"]},"     \
 	"{\"target\":\"/*\",\"verb\":\"POST\",\"auth_type\":\"Application & Application User\"}]," \
-	"\"production\":[\"http://one.example/base/\",\"https://two.example:8443?k=v\"]," \
+	"\"production\":[\"http://one.example/base/\",\"https://two.example:8443?k=v\"],"          \
 	"\"sandbox\":[\"http://[::1]:81\"]}"
 #define CONSUMER "{\"application_id\":\"app\",\"application_name\":\"App\",\"owner\":\"alice\"," \
 	"\"tier\":\"10PerMin\",\"key_type\":\"SANDBOX\"}"
-#define SUBSCRIPTION "{\"application_id\":\"app\",\"api_id\":\"books\",\"tier\":\"Gold\",\"state\":\"%s\"}"
+#define SUBSCRIPTION                                                                               \
+	"{\"application_id\":\"app\",\"api_id\":\"books\",\"tier\":\"Gold\",\"state\":\"%s\"}"
 
 static struct gw_graveyard graveyard;
 
@@ -92,7 +95,8 @@ test_api_from_its_document(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(api);
 	CU_ASSERT_PTR_EQUAL(find_api(root, "/books/5"), api);
-	CU_ASSERT(gh_str_eq(api->name, GH_STR("Books")) && gh_str_eq(api->tier, GH_STR("Unlimited")));
+	CU_ASSERT(
+		gh_str_eq(api->name, GH_STR("Books")) && gh_str_eq(api->tier, GH_STR("Unlimited")));
 	CU_ASSERT(gh_str_eq(api->authorization_header, GH_STR("Authorization")));
 	CU_ASSERT(!api->on_http && api->on_https && !api->pass_credentials);
 	CU_ASSERT_EQUAL(api->state, GW_PUBLISHED);
@@ -186,7 +190,8 @@ test_new_snapshot_takes_over_what_has_not_changed(void)
 static void
 test_default_version_moves(void)
 {
-	static const char json[] = "{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"%s\",\"context\":\"/c\","
+	static const char json[] =
+		"{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"%s\",\"context\":\"/c\","
 		"\"state\":\"PUBLISHED\",\"environment\":\"Default\",\"is_default\":%s}";
 	struct gw_snapshot *root = new_root();
 	char text[512];

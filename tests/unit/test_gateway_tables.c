@@ -90,7 +90,8 @@ test_map_as_a_list_would_answer(void)
 			CU_ASSERT_EQUAL_FATAL(gw_map_put(&map, &thing->key, &thing->object), 0);
 			keys.value[i] = round;
 		} else {
-			CU_ASSERT_EQUAL_FATAL(gw_map_remove(&map, (struct gw_key){ .a = keys.key[i] }), 0);
+			CU_ASSERT_EQUAL_FATAL(
+				gw_map_remove(&map, (struct gw_key){ .a = keys.key[i] }), 0);
 			keys.value[i] = 0;
 		}
 		if (round % (ROUNDS / OLD_ROOTS) == 0) {
@@ -106,7 +107,8 @@ test_map_as_a_list_would_answer(void)
 		for (unsigned i = 0; i < KEYS; i++) {
 			struct gw_key key = { .a = keys.key[i] };
 
-			CU_ASSERT_EQUAL(number_of(gw_map_get(roots[slot], key)), old[slot].value[i]);
+			CU_ASSERT_EQUAL(
+				number_of(gw_map_get(roots[slot], key)), old[slot].value[i]);
 			count += old[slot].value[i] != 0;
 		}
 		CU_ASSERT_EQUAL(gw_map_count(roots[slot]), count);
@@ -124,7 +126,8 @@ test_map_tells_two_parts_apart(void)
 
 	thing->key.b = GH_STR("c");
 	CU_ASSERT_EQUAL(gw_map_put(&map, &thing->key, &thing->object), 0);
-	CU_ASSERT_EQUAL(number_of(gw_map_get(map, (struct gw_key){ GH_STR("ab"), GH_STR("c") })), 1);
+	CU_ASSERT_EQUAL(
+		number_of(gw_map_get(map, (struct gw_key){ GH_STR("ab"), GH_STR("c") })), 1);
 	CU_ASSERT_PTR_NULL(gw_map_get(map, (struct gw_key){ GH_STR("a"), GH_STR("bc") }));
 	CU_ASSERT_PTR_NULL(gw_map_get(map, (struct gw_key){ GH_STR("abc"), GH_STR_NONE }));
 	CU_ASSERT_PTR_NULL(gw_map_get(map, (struct gw_key){ GH_STR_NONE, GH_STR_NONE }));

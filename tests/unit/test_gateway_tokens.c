@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_gateway_tokens.c
- * @brief Which tokens a gateway takes, each with its attack twin; and the cache that remembers them.
+ * @brief Which tokens a gateway takes, each with its attack twin; and the cache that remembers
+ * them.
  */
 #include <stdlib.h>
 
@@ -24,8 +25,10 @@ trusting_root(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
 	snprintf(kid, sizeof(kid), "%.*s", GH_STR_ARG(jwk->kid));
-	snprintf(json, sizeof(json), "{\"issuer\":\"" ISSUER "\",\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\","
-		"\"crv\":\"P-256\",\"x\":\"%.*s\",\"y\":\"%.*s\"}}", GH_STR_ARG(jwk->x), GH_STR_ARG(jwk->y));
+	snprintf(json, sizeof(json),
+		"{\"issuer\":\"" ISSUER "\",\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\","
+		"\"crv\":\"P-256\",\"x\":\"%.*s\",\"y\":\"%.*s\"}}",
+		GH_STR_ARG(jwk->x), GH_STR_ARG(jwk->y));
 	CU_ASSERT_PTR_NULL(test_put(root, "issuer_key", kid, 1, json));
 	return root;
 }
@@ -88,22 +91,28 @@ test_tokens_that_are_refused(void)
 		{ "JWT", "{" GOOD "}", GW_ERR_INVALID_CREDENTIALS }, /* an ID token */
 		{ "internal+jwt", "{" GOOD "}", GW_ERR_INVALID_CREDENTIALS },
 		{ "internal+jwt", "{" TEST_KEY "}", GW_ERR_INVALID_CREDENTIALS },
-		{ "at+jwt", "{" TEST_KEY ",\"token_type\":\"InternalKey\"}", GW_ERR_INVALID_CREDENTIALS },
-		{ "at+jwt", "{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1699999990}",
+		{ "at+jwt", "{" TEST_KEY ",\"token_type\":\"InternalKey\"}",
+			GW_ERR_INVALID_CREDENTIALS },
+		{ "at+jwt",
+			"{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1699999990}",
 			GW_ERR_EXPIRED_CREDENTIALS },
-		{ "at+jwt", "{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1699999998}",
+		{ "at+jwt",
+			"{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1699999998}",
 			GW_OK }, /* within the skew */
 		{ "at+jwt", "{" GOOD ",\"nbf\":1700000050}", GW_ERR_INVALID_CREDENTIALS },
 		{ "at+jwt", "{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"jti\":\"j\"}",
 			GW_ERR_INVALID_CREDENTIALS }, /* no end */
-		{ "at+jwt", "{\"iss\":\"https://evil\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1700000100}",
+		{ "at+jwt",
+			"{\"iss\":\"https://evil\",\"azp\":\"c\",\"jti\":\"j\",\"exp\":1700000100}",
 			GW_ERR_INVALID_CREDENTIALS },
-		{ "at+jwt", "{\"azp\":\"c\",\"jti\":\"j\",\"exp\":1700000100}", GW_ERR_INVALID_CREDENTIALS },
+		{ "at+jwt", "{\"azp\":\"c\",\"jti\":\"j\",\"exp\":1700000100}",
+			GW_ERR_INVALID_CREDENTIALS },
 		{ "at+jwt", "{\"iss\":\"" ISSUER "\",\"jti\":\"j\",\"exp\":1700000100}",
 			GW_ERR_INVALID_CREDENTIALS }, /* of no client */
 		{ "at+jwt", "{\"iss\":\"" ISSUER "\",\"azp\":\"c\",\"exp\":1700000100}",
 			GW_ERR_INVALID_CREDENTIALS }, /* could not be revoked */
-		{ "at+jwt", "{" GOOD ",\"exp\":1700000100}", GW_ERR_INVALID_CREDENTIALS }, /* said twice */
+		{ "at+jwt", "{" GOOD ",\"exp\":1700000100}",
+			GW_ERR_INVALID_CREDENTIALS }, /* said twice */
 		{ "at+jwt", "[]", GW_ERR_INVALID_CREDENTIALS },
 	};
 	struct gw_snapshot *root = trusting_root();
@@ -128,7 +137,8 @@ test_keys_that_are_not_trusted(void)
 
 	CU_ASSERT_EQUAL(verify(root, stranger, "at+jwt", "{" GOOD "}", &claims),
 		GW_ERR_INVALID_CREDENTIALS);
-	CU_ASSERT_EQUAL(verify(empty, key, "at+jwt", "{" GOOD "}", &claims), GW_ERR_INVALID_CREDENTIALS);
+	CU_ASSERT_EQUAL(
+		verify(empty, key, "at+jwt", "{" GOOD "}", &claims), GW_ERR_INVALID_CREDENTIALS);
 	CU_ASSERT_EQUAL(gw_token_verify(root, GH_STR("a.b.c"), NOW_S, 5, &claims),
 		GW_ERR_INVALID_CREDENTIALS);
 	CU_ASSERT_EQUAL(gw_token_verify(root, GH_STR_NONE, NOW_S, 5, &claims),
