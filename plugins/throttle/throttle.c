@@ -25,6 +25,7 @@
 #include <gatehouse/worker.h>
 
 #include "lib/follow/follow.h"
+#include "lib/line/line.h"
 #include "plugins/throttle/throttle.h"
 
 /* ---- The levels ------------------------------------------------------------------------------ */
@@ -258,36 +259,54 @@ on_limit(const void *config, struct gh_txn *txn)
 
 /* ---- Hook: RESPONSE -------------------------------------------------------------------------- */
 
+/* `"<name>"<key><number><key><number>`, an item of one of the fields. */
+static void
+put_item(struct line *line, const struct level *level, struct gh_str first, uint64_t first_value,
+	struct gh_str second, uint64_t second_value)
+{
+	line_put(line, line->n > 0 ? GH_STR(", \"") : GH_STR("\""));
+	line_put(line, gh_str_of(level->name));
+	line_put(line, GH_STR("\""));
+	line_put(line, first);
+	line_uint(line, first_value);
+	line_put(line, second);
+	line_uint(line, second_value);
+}
+
+static int
+set_field(struct gh_txn *txn, struct gh_str name, const struct line *value)
+{
+	return gh_txn_field_set(txn, GH_SIDE_RESPONSE, name, (struct gh_str){ value->p, value->n });
+}
+
 /* Tell the caller its limits (draft-ietf-httpapi-ratelimit-headers): one item per level. */
 static enum gh_verdict
 on_response(const void *config, struct gh_txn *txn)
 {
 	const struct outcome *outcome = gh_txn_entry_slot(txn, sizeof(*outcome));
-	struct gh_str limit = GH_STR_NONE, policy = GH_STR_NONE;
+	struct line line;
+	int r;
 
 	(void)config;
 	if (outcome == NULL || outcome->n == 0)
 		return GH_NEXT;
-	for (unsigned i = 0; i < outcome->n; i++) {
-		const struct counted *c = &outcome->items[i];
-		const char *comma = i > 0 ? ", " : "";
-
-		policy = gh_txn_printf(txn, "%.*s%s\"%s\";q=%llu;w=%llu", GH_STR_ARG(policy), comma,
-			c->level->name, (unsigned long long)c->requests,
-			(unsigned long long)seconds_up(c->window_ms));
-		limit = gh_txn_printf(txn, "%.*s%s\"%s\";r=%llu;t=%llu", GH_STR_ARG(limit), comma,
-			c->level->name, (unsigned long long)c->remaining,
-			(unsigned long long)seconds_up(c->reset_ms));
+	line_init(&line, 0);
+	for (const struct counted *c = outcome->items; c < outcome->items + outcome->n; c++)
+		put_item(&line, c->level, GH_STR(";q="), c->requests, GH_STR(";w="),
+			seconds_up(c->window_ms));
+	r = set_field(txn, GH_STR("RateLimit-Policy"), &line);
+	line_init(&line, 0);
+	for (const struct counted *c = outcome->items; c < outcome->items + outcome->n; c++)
+		put_item(&line, c->level, GH_STR(";r="), c->remaining, GH_STR(";t="),
+			seconds_up(c->reset_ms));
+	if (r == 0)
+		r = set_field(txn, GH_STR("RateLimit"), &line);
+	if (r == 0 && outcome->is_refused) {
+		line_init(&line, 0);
+		line_uint(&line, seconds_up(outcome->items[outcome->n - 1].reset_ms));
+		r = set_field(txn, GH_STR("Retry-After"), &line);
 	}
-	if (policy.p == NULL || limit.p == NULL)
-		return GH_FAIL;
-	gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("RateLimit-Policy"), policy);
-	gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("RateLimit"), limit);
-	if (outcome->is_refused)
-		gh_txn_field_set(txn, GH_SIDE_RESPONSE, GH_STR("Retry-After"),
-			gh_txn_printf(txn, "%llu", (unsigned long long)seconds_up(
-				outcome->items[outcome->n - 1].reset_ms)));
-	return GH_NEXT;
+	return r == 0 ? GH_NEXT : GH_FAIL;
 }
 
 /* ---- Following the policies ------------------------------------------------------------------ */
