@@ -17,7 +17,7 @@ fill_configs(struct krn_generation *gen, char *error, size_t error_size)
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_plugin *d = set->insts[i].desc;
-		int r = krn_options_fill(d->opts, d->config_size, gen->manifest->entries[i].options,
+		int r = options_fill(d->opts, d->config_size, gen->manifest->entries[i].options,
 			gen->manifest->path, set->insts[i].label, &gen->configs[i], error, error_size);
 
 		if (r < 0)
@@ -75,7 +75,7 @@ krn_generation_free(struct krn_generation *gen)
 	}
 	gh_plan_unref(gen->plan);
 	for (size_t i = 0; gen->configs != NULL && i < set->n; i++)
-		krn_options_done(&gen->configs[i]);
+		options_done(&gen->configs[i]);
 	free(gen->configs);
 	free(gen->pins);
 	free(gen->mount_steps);
@@ -181,7 +181,7 @@ check_fixed(struct krn_node *node, const struct krn_generation *gen, char *error
 	for (size_t i = 0; i < node->set->n; i++) {
 		const char *key = NULL;
 
-		if (krn_options_same_fixed(&node->gen->configs[i], &gen->configs[i], &key))
+		if (options_same_fixed(&node->gen->configs[i], &gen->configs[i], &key))
 			continue;
 		snprintf(error, error_size, "%.*s: %s: a change here needs a restart",
 			GH_STR_ARG(node->set->insts[i].label), key);

@@ -32,13 +32,13 @@ check_options(const struct krn_manifest *m, const struct krn_set *set, char *err
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_plugin *desc = set->insts[i].desc;
-		struct krn_config config;
-		int r = krn_options_fill(desc->opts, desc->config_size, m->entries[i].options, m->path,
+		struct options_config config;
+		int r = options_fill(desc->opts, desc->config_size, m->entries[i].options, m->path,
 			set->insts[i].label, &config, error, error_size);
 
 		if (r < 0)
 			return r;
-		krn_options_done(&config);
+		options_done(&config);
 	}
 	return 0;
 }
@@ -228,7 +228,7 @@ krn_print_schema(const char *plugin_path, const char *name)
 
 	if (krn_load(plugin_path, gh_str_of(name), &desc, &handle, error, sizeof(error)) < 0)
 		return cannot_start(error);
-	char *text = krn_options_schema(desc->name, desc->opts);
+	char *text = options_schema(desc->name, desc->opts);
 
 	if (text == NULL) {
 		fprintf(stderr, "gatehouse: out of memory\n");

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "kernel/manifest.h"
-#include "kernel/options.h"
+#include "lib/options/options.h"
 
 struct krn_node; /* kernel/node.h: the running node */
 

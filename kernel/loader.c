@@ -187,7 +187,7 @@ static int
 check_options(const struct check *c, const struct gh_plugin *d)
 {
 	char why[256];
-	int r = krn_options_check_table(d->opts, d->config_size, why, sizeof(why));
+	int r = options_check_table(d->opts, d->config_size, why, sizeof(why));
 
 	return r == 0 ? 0 : refuse(c, r, "%s", why);
 }

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "kernel/base.h"
-#include "kernel/env.h"
+#include "lib/env/env.h"
 #include "kernel/manifest.h"
-#include "kernel/options.h"
+#include "lib/options/options.h"
 
 enum {
 	MANIFEST_MAX_BYTES = 1024 * 1024,
@@ -155,16 +155,16 @@ static const struct gh_opt pool_opts[] = {
 
 static int
 fill(struct reader *rd, const struct gh_opt *opts, size_t size, const struct yaml_node *node,
-	const char *label, struct krn_config *ret_config)
+	const char *label, struct options_config *ret_config)
 {
-	return krn_options_fill(opts, size, node, rd->m->path, gh_str_of(label), ret_config, rd->error,
+	return options_fill(opts, size, node, rd->m->path, gh_str_of(label), ret_config, rd->error,
 		rd->error_size);
 }
 
 static int
 read_log(struct reader *rd, const struct yaml_node *node)
 {
-	struct krn_config config;
+	struct options_config config;
 	int r = fill(rd, log_opts, sizeof(struct log_section), node, "log", &config);
 
 	if (r < 0)
@@ -173,14 +173,14 @@ read_log(struct reader *rd, const struct yaml_node *node)
 
 	rd->m->node.log_level = (int)log->level.v;
 	rd->m->node.log_format = (enum krn_log_format)log->format.v;
-	krn_options_done(&config);
+	options_done(&config);
 	return 0;
 }
 
 static int
 read_access_log(struct reader *rd, const struct yaml_node *node)
 {
-	struct krn_config config;
+	struct options_config config;
 	int r = fill(rd, access_opts, sizeof(struct access_section), node, "access_log", &config);
 
 	if (r < 0)
@@ -189,14 +189,14 @@ read_access_log(struct reader *rd, const struct yaml_node *node)
 
 	rd->m->node.access_format = (enum krn_access_format)access->format.v;
 	r = keep(rd, access->file, &rd->m->node.access_file);
-	krn_options_done(&config);
+	options_done(&config);
 	return r;
 }
 
 static int
 read_pool(struct reader *rd, const struct yaml_node *node)
 {
-	struct krn_config config;
+	struct options_config config;
 	int r = fill(rd, pool_opts, sizeof(struct pool_section), node, "pool", &config);
 
 	if (r < 0)
@@ -207,14 +207,14 @@ read_pool(struct reader *rd, const struct yaml_node *node)
 	rd->m->node.pool_threads[GH_LANE_CRYPTO] = pool->crypto;
 	rd->m->node.pool_threads[GH_LANE_NET] = pool->net;
 	rd->m->node.pool_queue = pool->queue;
-	krn_options_done(&config);
+	options_done(&config);
 	return 0;
 }
 
 static int
 read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line)
 {
-	struct krn_config config;
+	struct options_config config;
 	int r = fill(rd, node_opts, sizeof(struct node_section), node, "node", &config);
 
 	if (r < 0)
@@ -228,7 +228,7 @@ read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line
 	r = check_name(rd, line, "node: name", section->name);
 	if (r == 0)
 		r = keep(rd, section->name, &options->name);
-	krn_options_done(&config);
+	options_done(&config);
 	return r;
 }
 
@@ -338,7 +338,7 @@ check_listener(struct reader *rd, const struct krn_listener_decl *decl)
 static int
 read_listener(struct reader *rd, const struct yaml_node *node, struct krn_listener_decl *decl)
 {
-	struct krn_config config;
+	struct options_config config;
 	int r = fill(rd, listener_opts, sizeof(struct listener_section), node, "listener", &config);
 
 	if (r < 0)
@@ -364,7 +364,7 @@ read_listener(struct reader *rd, const struct yaml_node *node, struct krn_listen
 
 	for (size_t i = 0; r == 0 && i < sizeof(texts) / sizeof(texts[0]); i++)
 		r = keep(rd, texts[i].from, texts[i].to);
-	krn_options_done(&config);
+	options_done(&config);
 	return r < 0 ? r : check_listener(rd, decl);
 }
 
@@ -466,12 +466,12 @@ static int
 read_entry_options(struct reader *rd, const struct yaml_node *value, struct krn_entry *entry)
 {
 	const struct yaml_node *own = yaml_pick(rd->m->doc, value, entry_keys, true);
-	struct krn_config config;
+	struct options_config config;
 
 	entry->options = yaml_pick(rd->m->doc, value, kernel_keys, false);
 	if (own == NULL || entry->options == NULL)
 		return out_of_memory(rd);
-	int r = krn_options_fill(entry_opts, sizeof(struct entry_section), own, rd->m->path, entry->plugin,
+	int r = options_fill(entry_opts, sizeof(struct entry_section), own, rd->m->path, entry->plugin,
 		&config, rd->error, rd->error_size);
 
 	if (r < 0)
@@ -489,7 +489,7 @@ read_entry_options(struct reader *rd, const struct yaml_node *value, struct krn_
 	}
 	if (r == 0 && section->provide.n > 0)
 		r = read_provide(rd, &section->provide, entry);
-	krn_options_done(&config);
+	options_done(&config);
 	return r < 0 ? r : read_needs(rd, yaml_get(value, GH_STR("needs")), entry);
 }
 
@@ -588,7 +588,7 @@ krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **r
 {
 	struct krn_manifest *m = calloc(1, sizeof(*m));
 	struct reader rd = { m, error, error_size };
-	struct krn_env *env = NULL;
+	struct env *env = NULL;
 	char why[400] = "";
 	int r = GH_ENOMEM;
 
@@ -596,9 +596,9 @@ krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **r
 		snprintf(error, error_size, "%s: out of memory", name);
 		goto out;
 	}
-	r = krn_env_new(text, &env, why, sizeof(why));
+	r = env_new(text, &env, why, sizeof(why));
 	if (r == 0)
-		r = yaml_parse(krn_env_text(env), &limits, krn_env_expand, env, &m->doc, why, sizeof(why));
+		r = yaml_parse(env_text(env), &limits, env_expand, env, &m->doc, why, sizeof(why));
 	if (r < 0) {
 		complain_yaml(&rd, r, why);
 		goto out;
@@ -609,7 +609,7 @@ krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **r
 	*ret_manifest = m;
 	m = NULL;
 out:
-	krn_env_free(env);
+	env_free(env);
 	krn_manifest_free(m);
 	return r;
 }

@@ -40,7 +40,7 @@ struct krn_generation {
 	struct krn_node *node;
 	unsigned number;
 	struct krn_manifest *manifest;
-	struct krn_config *configs;      /**< Per entry. */
+	struct options_config *configs;      /**< Per entry. */
 	size_t started;                  /**< Entries of start_order whose start() has run. */
 	struct gh_plan *plan;
 	struct krn_step *mount_steps;    /**< One per mount, so that its handler has a config. */

@@ -110,7 +110,7 @@ plan_alloc(size_t steps, size_t configs)
 }
 
 int
-krn_plan_for_node(struct krn_set *set, const struct krn_config *configs, struct gh_plan **ret_plan)
+krn_plan_for_node(struct krn_set *set, const struct options_config *configs, struct gh_plan **ret_plan)
 {
 	size_t steps = 0;
 
@@ -136,14 +136,14 @@ static int
 attach_config(struct gh_plan *plan, struct gh_inst *inst, const struct gh_attachment *a, char *error,
 	size_t error_size)
 {
-	struct krn_config *config = &plan->configs[plan->config_count];
+	struct options_config *config = &plan->configs[plan->config_count];
 	struct yaml_doc *doc = NULL;
 	int r = GH_OK;
 
 	if (a->options.n > 0)
 		r = yaml_parse(a->options, NULL, NULL, NULL, &doc, error, error_size);
 	if (r == GH_OK)
-		r = krn_options_fill(inst->desc->opts, inst->desc->config_size,
+		r = options_fill(inst->desc->opts, inst->desc->config_size,
 			doc != NULL ? yaml_root(doc) : NULL, "attachment", inst->label, config, error,
 			error_size);
 	if (r == GH_OK && inst->desc->start != NULL) {
@@ -151,7 +151,7 @@ attach_config(struct gh_plan *plan, struct gh_inst *inst, const struct gh_attach
 		if (r < 0) {
 			snprintf(error, error_size, "%.*s: start refused these options: %s",
 				GH_STR_ARG(inst->label), gh_strerror(r));
-			krn_options_done(config);
+			options_done(config);
 		}
 	}
 	yaml_doc_free(doc);
@@ -220,7 +220,7 @@ gh_plan_unref(struct gh_plan *plan)
 
 		if (inst->desc->stop != NULL)
 			inst->desc->stop(inst->process, plan->configs[i].block);
-		krn_options_done(&plan->configs[i]);
+		options_done(&plan->configs[i]);
 	}
 	free(plan->configs);
 	free(plan->config_insts);

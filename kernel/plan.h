@@ -30,13 +30,13 @@ struct gh_plan {
 	size_t n;
 	unsigned attachments;
 	size_t first[GH_PHASE_COUNT + 1]; /**< Steps of phase p: first[p] to first[p + 1] - 1. */
-	struct krn_config *configs;       /**< Owned, of gh_plan_new(); NULL for the node's plan. */
+	struct options_config *configs;       /**< Owned, of gh_plan_new(); NULL for the node's plan. */
 	struct gh_inst **config_insts;
 	size_t config_count;
 };
 
 /** The node's plan.  @param configs  per entry of the set; they outlive the plan. */
-int krn_plan_for_node(struct krn_set *set, const struct krn_config *configs, struct gh_plan **ret_plan);
+int krn_plan_for_node(struct krn_set *set, const struct options_config *configs, struct gh_plan **ret_plan);
 /** Text of a phase: "route". */
 const char *krn_phase_name(enum gh_phase phase);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_manifest.c
- * @brief kernel/manifest.c and kernel/env.c: defaults, the look of the guide, every refusal.
+ * @brief kernel/manifest.c and lib/env: defaults, the look of the guide, every refusal.
  */
 #include <stdio.h>
 #include <stdlib.h>

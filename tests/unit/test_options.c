@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_options.c
- * @brief kernel/options.c: values of every type, sentences of refusal, tables, schema.
+ * @brief lib/options: values of every type, sentences of refusal, tables, schema.
  */
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "kernel/options.h"
+#include "lib/options/options.h"
 #include "tests/unit/unit.h"
 
 struct config {
@@ -37,13 +37,13 @@ static const struct gh_opt opts[] = {
 static char error[512];
 
 static int
-fill(const char *text, const struct gh_opt *table, struct krn_config *ret_config)
+fill(const char *text, const struct gh_opt *table, struct options_config *ret_config)
 {
 	struct yaml_doc *doc = NULL;
 
 	error[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(yaml_parse(gh_str_of(text), NULL, NULL, NULL, &doc, error, sizeof(error)), 0);
-	int r = krn_options_fill(table, sizeof(struct config), yaml_root(doc), "m.yaml", GH_STR("entry"),
+	int r = options_fill(table, sizeof(struct config), yaml_root(doc), "m.yaml", GH_STR("entry"),
 		ret_config, error, sizeof(error));
 
 	yaml_doc_free(doc); /* Nothing filled may point into it. */
@@ -53,7 +53,7 @@ fill(const char *text, const struct gh_opt *table, struct krn_config *ret_config
 static void
 test_fill_defaults(void)
 {
-	struct krn_config made;
+	struct options_config made;
 
 	CU_ASSERT_EQUAL_FATAL(fill("", opts, &made), 0);
 	const struct config *c = made.block;
@@ -66,15 +66,15 @@ test_fill_defaults(void)
 	CU_ASSERT_EQUAL(c->color.v, 1);
 	CU_ASSERT_EQUAL_FATAL(c->hosts.n, 2);
 	CU_ASSERT_STRING_EQUAL(c->hosts.v[1].p, "b");
-	krn_options_done(&made);
+	options_done(&made);
 	CU_ASSERT_PTR_NULL(made.block);
-	krn_options_done(&made);
+	options_done(&made);
 }
 
 static void
 test_fill_values(void)
 {
-	struct krn_config made;
+	struct options_config made;
 
 	CU_ASSERT_EQUAL_FATAL(fill("on: False\ncount: 10\nwait: 1m\nsize: 1M\nname: 12345678\n"
 		"password: ' s3cret'\ncolor: blue\nhosts: [x, 'y,z', \"\"]", opts, &made), 0);
@@ -90,13 +90,13 @@ test_fill_values(void)
 	CU_ASSERT_EQUAL_FATAL(c->hosts.n, 3);
 	CU_ASSERT(gh_str_eq(c->hosts.v[1], GH_STR("y,z")));
 	CU_ASSERT_EQUAL(c->hosts.v[2].n, 0);
-	krn_options_done(&made);
+	options_done(&made);
 }
 
 static void
 test_fill_json(void)
 {
-	struct krn_config made;
+	struct options_config made;
 
 	CU_ASSERT_EQUAL_FATAL(fill("{\"on\":false,\"count\":4,\"wait\":1500,\"hosts\":\" q , r,\"}", opts,
 		&made), 0);
@@ -107,7 +107,7 @@ test_fill_json(void)
 	CU_ASSERT_EQUAL_FATAL(c->hosts.n, 2);
 	CU_ASSERT(gh_str_eq(c->hosts.v[0], GH_STR("q")));
 	CU_ASSERT(gh_str_eq(c->hosts.v[1], GH_STR("r")));
-	krn_options_done(&made);
+	options_done(&made);
 }
 
 static void
@@ -142,7 +142,7 @@ test_fill_refused(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct krn_config made;
+		struct options_config made;
 
 		CU_ASSERT_EQUAL(fill(rows[i].text, opts, &made), GH_EINVAL);
 		if (strcmp(error, rows[i].why) != 0)
@@ -156,7 +156,7 @@ test_fill_missing(void)
 {
 	static const struct gh_opt table[] = {
 		GH_OPT(struct config, name, .help = "Name."), { .type = GH_OPT_END } };
-	struct krn_config made;
+	struct options_config made;
 
 	CU_ASSERT_EQUAL(fill("", table, &made), GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "m.yaml: entry: name: missing, and it has no default");
@@ -165,7 +165,7 @@ test_fill_missing(void)
 	CU_ASSERT_EQUAL(fill("x: 1", NULL, &made), GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "m.yaml:1: entry: x: unknown key; none is known here");
 	CU_ASSERT_EQUAL(fill("{}", NULL, &made), 0);
-	krn_options_done(&made);
+	options_done(&made);
 }
 
 static void
@@ -180,15 +180,15 @@ test_same_fixed(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct krn_config a, b;
+		struct options_config a, b;
 		const char *key = NULL;
 
 		CU_ASSERT_EQUAL_FATAL(fill(rows[i].a, opts, &a), 0);
 		CU_ASSERT_EQUAL_FATAL(fill(rows[i].b, opts, &b), 0);
-		CU_ASSERT_EQUAL(krn_options_same_fixed(&a, &b, &key), rows[i].key == NULL);
+		CU_ASSERT_EQUAL(options_same_fixed(&a, &b, &key), rows[i].key == NULL);
 		CU_ASSERT(rows[i].key == NULL ? key == NULL : strcmp(key, rows[i].key) == 0);
-		krn_options_done(&a);
-		krn_options_done(&b);
+		options_done(&a);
+		options_done(&b);
 	}
 }
 
@@ -227,14 +227,14 @@ test_check_table(void)
 	rows[10].opt.key = NULL;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct gh_opt table[] = { rows[i].opt, { .type = GH_OPT_END } };
-		int r = krn_options_check_table(table, sizeof(struct config), error, sizeof(error));
+		int r = options_check_table(table, sizeof(struct config), error, sizeof(error));
 
 		CU_ASSERT_EQUAL(r, rows[i].why == NULL ? 0 : GH_EINVAL);
 		if (r < 0)
 			CU_ASSERT_STRING_EQUAL(error, rows[i].why);
 	}
-	CU_ASSERT_EQUAL(krn_options_check_table(opts, sizeof(struct config), error, sizeof(error)), 0);
-	CU_ASSERT_EQUAL(krn_options_check_table(NULL, 0, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(options_check_table(opts, sizeof(struct config), error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(options_check_table(NULL, 0, error, sizeof(error)), 0);
 }
 
 static void
@@ -242,14 +242,14 @@ test_check_table_twice(void)
 {
 	const struct gh_opt table[] = { opts[0], opts[1], opts[0], { .type = GH_OPT_END } };
 
-	CU_ASSERT_EQUAL(krn_options_check_table(table, sizeof(struct config), error, sizeof(error)), GH_EINVAL);
+	CU_ASSERT_EQUAL(options_check_table(table, sizeof(struct config), error, sizeof(error)), GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "option 'on' stands in the table twice");
 }
 
 static void
 test_schema(void)
 {
-	char *text = krn_options_schema("entry", opts);
+	char *text = options_schema("entry", opts);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);

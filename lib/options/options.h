@@ -3,8 +3,8 @@
  * @file options.h
  * @brief Options of an entry: from YAML or JSON into the plugin's configuration, by its table.
  */
-#ifndef KERNEL_OPTIONS_H
-#define KERNEL_OPTIONS_H
+#ifndef LIB_OPTIONS_OPTIONS_H
+#define LIB_OPTIONS_OPTIONS_H
 #include <gatehouse/plugin.h>
 
 #include "lib/yaml/yaml.h"
@@ -21,7 +21,7 @@
  */
 
 /** One filled configuration block and the strings it points to. */
-struct krn_config {
+struct options_config {
 	const struct gh_opt *opts; /**< NULL: the plugin has none. */
 	void *block;               /**< block_size bytes. */
 	size_t block_size;
@@ -31,23 +31,23 @@ struct krn_config {
 
 /** Check the table itself: known types, fields inside the block, every default inside its own range.
  *  @param[out] error  names the key.  @return 0 or GH_EINVAL. */
-int krn_options_check_table(const struct gh_opt *opts, size_t config_size, char *error,
+int options_check_table(const struct gh_opt *opts, size_t config_size, char *error,
 	size_t error_size);
 /** Fill a block.  @param opts  a table that passed the check, or NULL.
  *  @param node  mapping, or NULL for defaults.  @param where  "file" for messages.
  *  @param label  of the entry; n = 0 leaves it out of messages.
  *  @param[out] error  "FILE:LINE: ENTRY: KEY: why", >= 512 bytes; never the value itself.
  *  @return 0, GH_EINVAL (unknown key, wrong type, out of range, missing), GH_ENOMEM. */
-int krn_options_fill(const struct gh_opt *opts, size_t config_size, const struct yaml_node *node,
-	const char *where, struct gh_str label, struct krn_config *ret_config, char *error,
+int options_fill(const struct gh_opt *opts, size_t config_size, const struct yaml_node *node,
+	const char *where, struct gh_str label, struct options_config *ret_config, char *error,
 	size_t error_size);
 /** Frees block and strings, both wiped first.  Zeroes @p config. */
-void krn_options_done(struct krn_config *config);
+void options_done(struct options_config *config);
 /** Is every fixed option the same?  Both have the same table.
  *  @param[out] ret_key  the first that differs; written only when the answer is false. */
-bool krn_options_same_fixed(const struct krn_config *a, const struct krn_config *b, const char **ret_key);
+bool options_same_fixed(const struct options_config *a, const struct options_config *b, const char **ret_key);
 /** JSON Schema (2020-12) of the table, for portals and `gatehouse plugins --schema`.
  *  @param opts  or NULL.  @return malloc()ed text, or NULL: out of memory. */
-char *krn_options_schema(const char *plugin_name, const struct gh_opt *opts);
+char *options_schema(const char *plugin_name, const struct gh_opt *opts);
 
 #endif

@@ -4,8 +4,9 @@
  * @brief Environment variables in a manifest, by marks that YAML does not know.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "kernel/env.h"
+#include "lib/env/env.h"
 
 enum { VALUE_MAX_BYTES = 64 * 1024 };
 
@@ -21,7 +22,7 @@ struct reference {
 	bool is_literal;    /* It was "$${": the text "${" comes out. */
 };
 
-struct krn_env {
+struct env {
 	struct gh_buf {
 		char *p;
 		size_t n, room;
@@ -111,7 +112,7 @@ read_reference(struct gh_str s, struct reference *ref)
 }
 
 static int
-add_reference(struct krn_env *env, const struct reference *ref)
+add_reference(struct env *env, const struct reference *ref)
 {
 	char mark[32];
 
@@ -131,7 +132,7 @@ add_reference(struct krn_env *env, const struct reference *ref)
 }
 
 static int
-mark_references(struct krn_env *env, struct gh_str text, char *error, size_t error_size)
+mark_references(struct env *env, struct gh_str text, char *error, size_t error_size)
 {
 	unsigned line = 1;
 
@@ -161,9 +162,9 @@ mark_references(struct krn_env *env, struct gh_str text, char *error, size_t err
 }
 
 int
-krn_env_new(struct gh_str text, struct krn_env **ret_env, char *error, size_t error_size)
+env_new(struct gh_str text, struct env **ret_env, char *error, size_t error_size)
 {
-	struct krn_env *env = calloc(1, sizeof(*env));
+	struct env *env = calloc(1, sizeof(*env));
 	int r;
 
 	if (env == NULL) {
@@ -172,7 +173,7 @@ krn_env_new(struct gh_str text, struct krn_env **ret_env, char *error, size_t er
 	}
 	r = mark_references(env, text, error, error_size);
 	if (r < 0) {
-		krn_env_free(env);
+		env_free(env);
 		return r;
 	}
 	*ret_env = env;
@@ -180,13 +181,13 @@ krn_env_new(struct gh_str text, struct krn_env **ret_env, char *error, size_t er
 }
 
 struct gh_str
-krn_env_text(const struct krn_env *env)
+env_text(const struct env *env)
 {
 	return (struct gh_str){ env->text.p, env->text.n };
 }
 
 void
-krn_env_free(struct krn_env *env)
+env_free(struct env *env)
 {
 	if (env == NULL)
 		return;
@@ -228,7 +229,7 @@ value_of(const struct reference *ref, struct gh_str *ret_value, char *error, siz
 /** The reference of the mark that @p s begins with; a malformed one when the mark is none of ours, which
  *  an escape in a quoted scalar can make.  @return how many bytes the mark takes. */
 static size_t
-find_reference(const struct krn_env *env, struct gh_str s, const struct reference **ret_ref)
+find_reference(const struct env *env, struct gh_str s, const struct reference **ret_ref)
 {
 	static const struct reference malformed;
 	size_t i = MARK_PART_BYTES, number = 0;
@@ -253,10 +254,10 @@ has_mark(struct gh_str s)
 }
 
 int
-krn_env_expand(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text, char *error,
+env_expand(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text, char *error,
 	size_t error_size)
 {
-	const struct krn_env *env = arg;
+	const struct env *env = arg;
 	struct gh_buf made = { NULL, 0, 0 };
 	int r = 0;
 

@@ -11,9 +11,10 @@
 #include <jansson.h>
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-#include "kernel/base.h"
-#include "kernel/options.h"
+#include "lib/options/options.h"
 
 enum { ROWS_MAX = 256 }; /* A table that goes on longer has lost its end. */
 
@@ -527,7 +528,7 @@ refuse_unknown_keys(struct filler *f, const struct gh_opt *opts, const struct ya
 
 static int
 alloc_config(const struct gh_opt *opts, size_t config_size, const struct yaml_node *node,
-	struct krn_config *ret_config, struct filler *f)
+	struct options_config *ret_config, struct filler *f)
 {
 	struct room room = { 0, 1 };
 
@@ -538,13 +539,13 @@ alloc_config(const struct gh_opt *opts, size_t config_size, const struct yaml_no
 		if (value != NULL)
 			measure(value, opt->type, &room);
 	}
-	struct krn_config made = { .opts = opts, .block_size = config_size,
+	struct options_config made = { .opts = opts, .block_size = config_size,
 		.strings_size = room.items * sizeof(struct gh_str) + room.chars };
 
 	made.block = calloc(1, config_size > 0 ? config_size : 1);
 	made.strings = calloc(1, made.strings_size);
 	if (made.block == NULL || made.strings == NULL) {
-		krn_options_done(&made);
+		options_done(&made);
 		complain(f, "out of memory");
 		return GH_ENOMEM;
 	}
@@ -569,12 +570,12 @@ fill_one(struct filler *f, const struct gh_opt *opt, const struct yaml_node *nod
 }
 
 int
-krn_options_fill(const struct gh_opt *opts, size_t config_size, const struct yaml_node *node,
-	const char *where, struct gh_str label, struct krn_config *ret_config, char *error,
+options_fill(const struct gh_opt *opts, size_t config_size, const struct yaml_node *node,
+	const char *where, struct gh_str label, struct options_config *ret_config, char *error,
 	size_t error_size)
 {
 	struct filler f = { .where = where, .label = label, .error = error, .error_size = error_size };
-	struct krn_config made = { NULL, NULL, 0, NULL, 0 };
+	struct options_config made = { NULL, NULL, 0, NULL, 0 };
 	int r;
 
 	if (node != NULL && yaml_type_of(node) == YAML_TYPE_NULL)
@@ -591,7 +592,7 @@ krn_options_fill(const struct gh_opt *opts, size_t config_size, const struct yam
 	for (const struct gh_opt *opt = opts; r == 0 && !is_end(opt); opt++)
 		r = fill_one(&f, opt, node, made.block);
 	if (r < 0) {
-		krn_options_done(&made);
+		options_done(&made);
 		return r;
 	}
 	*ret_config = made;
@@ -599,7 +600,7 @@ krn_options_fill(const struct gh_opt *opts, size_t config_size, const struct yam
 }
 
 void
-krn_options_done(struct krn_config *config)
+options_done(struct options_config *config)
 {
 	if (config->block != NULL)
 		explicit_bzero(config->block, config->block_size);
@@ -607,11 +608,11 @@ krn_options_done(struct krn_config *config)
 		explicit_bzero(config->strings, config->strings_size);
 	free(config->block);
 	free(config->strings);
-	*config = (struct krn_config){ NULL, NULL, 0, NULL, 0 };
+	*config = (struct options_config){ NULL, NULL, 0, NULL, 0 };
 }
 
 bool
-krn_options_same_fixed(const struct krn_config *a, const struct krn_config *b, const char **ret_key)
+options_same_fixed(const struct options_config *a, const struct options_config *b, const char **ret_key)
 {
 	for (const struct gh_opt *opt = a->opts; !is_end(opt); opt++) {
 		const char *x = (const char *)a->block + opt->offset, *y = (const char *)b->block + opt->offset;
@@ -673,7 +674,7 @@ check_default(const struct gh_opt *opt, size_t config_size, char *error, size_t 
 {
 	struct filler f = { .error = error, .error_size = error_size, .key = gh_str_of(opt->key) };
 	const struct gh_opt table[] = { *opt, { .type = GH_OPT_END } };
-	struct krn_config scratch;
+	struct options_config scratch;
 
 	if (opt->dflt == NULL)
 		return 0;
@@ -682,12 +683,12 @@ check_default(const struct gh_opt *opt, size_t config_size, char *error, size_t 
 	if (r < 0)
 		return r;
 	r = fill_one(&f, table, NULL, scratch.block);
-	krn_options_done(&scratch);
+	options_done(&scratch);
 	return r;
 }
 
 int
-krn_options_check_table(const struct gh_opt *opts, size_t config_size, char *error, size_t error_size)
+options_check_table(const struct gh_opt *opts, size_t config_size, char *error, size_t error_size)
 {
 	unsigned n = 0;
 
@@ -713,7 +714,7 @@ krn_options_check_table(const struct gh_opt *opts, size_t config_size, char *err
 /* ---- JSON Schema ------------------------------------------------------------------------------- */
 
 char *
-krn_options_schema(const char *plugin_name, const struct gh_opt *opts)
+options_schema(const char *plugin_name, const struct gh_opt *opts)
 {
 	json_t *properties = json_object(), *required = json_array();
 
