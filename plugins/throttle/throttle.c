@@ -72,6 +72,7 @@ struct process {
 	pthread_mutex_t lock;
 	struct throttle_policies *published; /* lock */
 	uint64_t published_seq;              /* lock */
+	struct table_mail *on_the_way;       /* lock: sent to workers, not delivered yet */
 	struct gh_metric *refused[LEVELS], *unknown, *keys;
 };
 
@@ -356,13 +357,42 @@ abort_next(void *arg)
 	p->next = NULL;
 }
 
-/* A table on its way to a worker. */
+/* A table on its way to a worker.  A worker that never starts, or has ended, gets no mail any more:
+ * close() frees what is still listed. */
 struct table_mail {
 	struct gh_mail mail;
+	struct table_mail *before, *after;
 	struct process *process;
 	struct throttle_policies *policies; /* a reference of its own */
 	uint64_t seq;
 };
+
+static void
+list_mail(struct process *p, struct table_mail *m)
+{
+	pthread_mutex_lock(&p->lock);
+	m->before = NULL;
+	m->after = p->on_the_way;
+	if (m->after != NULL)
+		m->after->before = m;
+	p->on_the_way = m;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void
+free_mail(struct process *p, struct table_mail *m)
+{
+	pthread_mutex_lock(&p->lock);
+	if (m->before != NULL)
+		m->before->after = m->after;
+	else
+		p->on_the_way = m->after;
+	if (m->after != NULL)
+		m->after->before = m->before;
+	pthread_mutex_unlock(&p->lock);
+	throttle_policies_unref(m->policies);
+	free(m);
+}
 
 /* WORKER: act on it from now on, unless it is older than what we have. */
 static void
@@ -373,13 +403,11 @@ take_table(struct gh_worker *worker, struct gh_mail *mail)
 
 	if (m->seq >= w->seq) {
 		throttle_policies_unref(w->policies);
-		w->policies = m->policies;
+		w->policies = throttle_policies_ref(m->policies);
 		w->seq = m->seq;
 		follow_acks_set(&m->process->acks, gh_worker_index(worker), m->seq);
-	} else {
-		throttle_policies_unref(m->policies);
 	}
-	free(m);
+	free_mail(m->process, m);
 }
 
 static int
@@ -404,6 +432,7 @@ publish(void *arg, uint64_t seq)
 			return GH_ENOMEM;
 		*m = (struct table_mail){ .mail.fn = take_table, .process = p,
 			.policies = throttle_policies_ref(p->published), .seq = seq };
+		list_mail(p, m);
 		gh_worker_post(gh_worker_at(p->inst, i), &m->mail);
 	}
 	gh_metric_set(p->keys, (int64_t)throttle_counters_keys(p->counters));
@@ -542,6 +571,8 @@ close_throttle(void *process)
 
 	follow_stop(&p->follow);
 	pthread_join(p->follower, NULL);
+	while (p->on_the_way != NULL)
+		free_mail(p, p->on_the_way);
 	release(p);
 }
 
