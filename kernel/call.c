@@ -20,7 +20,7 @@ struct gh_call {
 	struct gh_inst *inst;
 	const void *config;
 	uint64_t deadline_ns;
-	struct krn_arena arena;
+	struct arena arena;
 
 	struct gh_str method, path, query, peer, origin, id;
 	struct krn_fields fields;
@@ -78,7 +78,7 @@ call_free(struct gh_job *job)
 		explicit_bzero(call->body.p, call->body.n); /* forms carry passwords */
 	krn_buffer_done(&call->body);
 	krn_buffer_done(&call->reply);
-	krn_arena_reset(&call->arena);
+	arena_reset(&call->arena);
 	krn_generation_drop(call->gen);
 	free(call);
 }
@@ -96,22 +96,22 @@ on_answered(struct gh_txn *txn, enum gh_reason reason)
 static int
 fill(struct gh_call *call, struct gh_txn *txn)
 {
-	struct krn_arena *a = &call->arena;
+	struct arena *a = &call->arena;
 	struct gh_str host = gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Host"));
 
-	call->method = krn_arena_strdup(a, gh_txn_attr(txn, GH_ATTR_METHOD));
-	call->path = krn_arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PATH));
-	call->query = krn_arena_strdup(a, gh_txn_attr(txn, GH_ATTR_QUERY));
-	call->peer = krn_arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PEER));
-	call->id = krn_arena_strdup(a, gh_txn_attr(txn, GH_ATTR_ID));
+	call->method = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_METHOD));
+	call->path = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PATH));
+	call->query = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_QUERY));
+	call->peer = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PEER));
+	call->id = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_ID));
 	call->origin = gh_call_printf(call, "%.*s://%.*s",
 		GH_STR_ARG(gh_txn_attr(txn, GH_ATTR_SCHEME)), GH_STR_ARG(host));
 	if (call->method.p == NULL || call->path.p == NULL || call->query.p == NULL ||
 		call->peer.p == NULL || call->id.p == NULL || call->origin.p == NULL)
 		return GH_ENOMEM;
 	for (size_t i = 0; i < txn->req.fields.n; i++) {
-		struct gh_str name = krn_arena_strdup(a, txn->req.fields.v[i].name);
-		struct gh_str value = krn_arena_strdup(a, txn->req.fields.v[i].value);
+		struct gh_str name = arena_strdup(a, txn->req.fields.v[i].name);
+		struct gh_str value = arena_strdup(a, txn->req.fields.v[i].value);
 
 		if (name.p == NULL || value.p == NULL ||
 			krn_fields_add(&call->fields, a, name, value) < 0)
@@ -143,7 +143,7 @@ krn_call_start(struct gh_txn *txn, const struct gh_mount_row *row)
 	call->config = txn->step->config;
 	call->gen = txn->gen;
 	call->deadline_ns = gh_mono_ns() + deadline_ms * 1000000u;
-	krn_arena_init(&call->arena, NULL, 0, ARENA_MAX);
+	arena_init(&call->arena, NULL, 0, ARENA_MAX);
 	fields_init(&call->fields);
 	fields_init(&call->reply_fields);
 	krn_generation_hold(call->gen);
@@ -237,13 +237,13 @@ gh_call_is_over(const struct gh_call *call)
 void *
 gh_call_alloc(struct gh_call *call, size_t bytes)
 {
-	return krn_arena_alloc(&call->arena, bytes);
+	return arena_alloc(&call->arena, bytes);
 }
 
 struct gh_str
 gh_call_strdup(struct gh_call *call, struct gh_str s)
 {
-	return krn_arena_strdup(&call->arena, s);
+	return arena_strdup(&call->arena, s);
 }
 
 struct gh_str
@@ -252,7 +252,7 @@ gh_call_printf(struct gh_call *call, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	struct gh_str s = krn_arena_vprintf(&call->arena, fmt, ap);
+	struct gh_str s = arena_vprintf(&call->arena, fmt, ap);
 
 	va_end(ap);
 	return s;
@@ -261,7 +261,7 @@ gh_call_printf(struct gh_call *call, const char *fmt, ...)
 int
 gh_call_reply(struct gh_call *call, unsigned status, struct gh_str content_type, struct gh_str body)
 {
-	struct gh_str type = krn_arena_strdup(&call->arena, content_type);
+	struct gh_str type = arena_strdup(&call->arena, content_type);
 
 	call->reply.n = 0;
 	int r = type.p == NULL ? GH_ENOMEM : krn_buffer_add(&call->reply, body.p, body.n, SIZE_MAX / 4);
@@ -278,8 +278,8 @@ gh_call_reply_field(struct gh_call *call, struct gh_str name, struct gh_str valu
 {
 	if (!krn_field_is_valid(name, value))
 		return GH_EINVAL;
-	struct gh_str n = krn_arena_strdup(&call->arena, name);
-	struct gh_str v = krn_arena_strdup(&call->arena, value);
+	struct gh_str n = arena_strdup(&call->arena, name);
+	struct gh_str v = arena_strdup(&call->arena, value);
 
 	if (n.p == NULL || v.p == NULL)
 		return GH_ENOMEM;

@@ -91,7 +91,7 @@ krn_txn_new(struct gh_worker *w, struct krn_port *port)
 	fields_init(&txn->resp.fields);
 	txn->attr_set = 0;
 	txn->id[0] = '\0';
-	krn_arena_init(&txn->arena, txn->first, sizeof(txn->first),
+	arena_init(&txn->arena, txn->first, sizeof(txn->first),
 		gen->manifest->node.txn_arena_bytes);
 	krn_generation_pin(gen, w);
 	return txn;
@@ -111,7 +111,7 @@ krn_txn_free(struct gh_txn *txn)
 	}
 	krn_buffer_done(&txn->req.whole);
 	krn_buffer_done(&txn->resp.whole);
-	krn_arena_reset(&txn->arena);
+	arena_reset(&txn->arena);
 	txn->is_live = false;
 	txn->susp.fn = NULL;
 	w->live--;
@@ -188,13 +188,13 @@ gh_txn_set_attr_int(struct gh_txn *txn, enum gh_attr attr, int64_t value)
 void *
 gh_txn_alloc(struct gh_txn *txn, size_t bytes)
 {
-	return krn_arena_alloc(&txn->arena, bytes);
+	return arena_alloc(&txn->arena, bytes);
 }
 
 struct gh_str
 gh_txn_strdup(struct gh_txn *txn, struct gh_str s)
 {
-	return krn_arena_strdup(&txn->arena, s);
+	return arena_strdup(&txn->arena, s);
 }
 
 struct gh_str
@@ -203,7 +203,7 @@ gh_txn_printf(struct gh_txn *txn, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	struct gh_str s = krn_arena_vprintf(&txn->arena, fmt, ap);
+	struct gh_str s = arena_vprintf(&txn->arena, fmt, ap);
 
 	va_end(ap);
 	return s;
@@ -337,12 +337,12 @@ krn_field_is_valid(struct gh_str name, struct gh_str value)
 }
 
 int
-krn_fields_add(struct krn_fields *f, struct krn_arena *arena, struct gh_str name, struct gh_str value)
+krn_fields_add(struct krn_fields *f, struct arena *arena, struct gh_str name, struct gh_str value)
 {
 	if (f->n == KRN_FIELDS_MAX)
 		return GH_ETOOBIG;
 	if (f->n == f->cap) {
-		struct gh_field *v = krn_arena_alloc(arena, KRN_FIELDS_MAX * sizeof(*v));
+		struct gh_field *v = arena_alloc(arena, KRN_FIELDS_MAX * sizeof(*v));
 
 		if (v == NULL)
 			return GH_ENOMEM;
@@ -387,8 +387,8 @@ gh_txn_field_add(struct gh_txn *txn, enum gh_side side, struct gh_str name, stru
 		return GH_EINVAL;
 	if (is_dry(txn))
 		return GH_OK;
-	struct gh_str n = krn_arena_strdup(&txn->arena, name);
-	struct gh_str v = krn_arena_strdup(&txn->arena, value);
+	struct gh_str n = arena_strdup(&txn->arena, name);
+	struct gh_str v = arena_strdup(&txn->arena, value);
 
 	if (n.p == NULL || v.p == NULL)
 		return GH_ENOMEM;
@@ -478,7 +478,7 @@ krn_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str type, struct gh
 		return r;
 	resp->fields.n = 0;
 	if (type.n > 0) {
-		struct gh_str copy = krn_arena_strdup(&txn->arena, type);
+		struct gh_str copy = arena_strdup(&txn->arena, type);
 
 		if (copy.p == NULL)
 			return GH_ENOMEM;

@@ -14,7 +14,7 @@
 #include <gatehouse/svc/engine.h>
 #include <uv.h>
 
-#include "kernel/arena.h"
+#include "lib/arena/arena.h"
 #include "kernel/node.h"
 
 #define KRN_FIELDS_MAX 256u
@@ -131,7 +131,7 @@ struct gh_txn {
 	uint64_t attr_set;            /**< Bit per attribute. */
 	union krn_attr_value attrs[GH_ATTR_COUNT];
 	char id[17];
-	struct krn_arena arena;
+	struct arena arena;
 	char first[KRN_TXN_FIRST_BYTES] __attribute__((aligned(16)));
 };
 _Static_assert(GH_ATTR_COUNT <= 64, "attr_set has a bit per attribute");
@@ -140,7 +140,7 @@ _Static_assert(GH_ATTR_COUNT <= 64, "attr_set has a bit per attribute");
 /** @return NULL: the worker has no slot left, or no memory. */
 struct gh_txn *krn_txn_new(struct gh_worker *worker, struct krn_port *port);
 void krn_txn_free(struct gh_txn *txn);
-int krn_fields_add(struct krn_fields *fields, struct krn_arena *arena, struct gh_str name,
+int krn_fields_add(struct krn_fields *fields, struct arena *arena, struct gh_str name,
 	struct gh_str value);
 /** Is this a field line that may be sent?  (RFC 9110, 5.5 and 5.6.2) */
 bool krn_field_is_valid(struct gh_str name, struct gh_str value);

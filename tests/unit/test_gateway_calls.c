@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "kernel/metrics.h"
-#include "kernel/testkit.h"
+#include "sdk/testkit/testkit.h"
 #include "kernel/worker.h"
 #include "tests/unit/gateway_feed.h"
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "kernel/testkit.h"
+#include "sdk/testkit/testkit.h"
 #include "tests/unit/unit.h"
 
 static char trace[1024]; /* what ran, in order */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/testkit.h"
+#include "sdk/testkit/testkit.h"
 #include "lib/doc/doc.h"
 #include "tests/unit/unit.h"
 

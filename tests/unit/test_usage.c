@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/testkit.h"
+#include "sdk/testkit/testkit.h"
 #include "tests/unit/memory_series.h"
 #include "tests/unit/unit.h"
 

@@ -5,29 +5,29 @@
  *
  * A sanitizer build (GH_DEBUG_ARENA) makes every block one malloc(), so that overruns are seen.
  */
-#ifndef KERNEL_ARENA_H
-#define KERNEL_ARENA_H
+#ifndef LIB_ARENA_ARENA_H
+#define LIB_ARENA_ARENA_H
 #include <gatehouse/base.h>
 #include <stdarg.h>
 
-struct krn_arena_chunk;
+struct arena_chunk;
 
-struct krn_arena {
+struct arena {
 	char *at, *end;                /**< Free room of the current chunk. */
-	struct krn_arena_chunk *chunks; /**< malloc()ed, newest first. */
+	struct arena_chunk *chunks; /**< malloc()ed, newest first. */
 	size_t used, max;              /**< Bytes handed out in chunks; most allowed. */
-	char *first;                   /**< The caller's first chunk, reused after krn_arena_reset(). */
+	char *first;                   /**< The caller's first chunk, reused after arena_reset(). */
 	size_t first_size;
 };
 
 /** @param first  BORROW: memory for the first blocks, or NULL. */
-void krn_arena_init(struct krn_arena *arena, char *first, size_t first_size, size_t max);
+void arena_init(struct arena *arena, char *first, size_t first_size, size_t max);
 /** Free everything; the arena can be used again. */
-void krn_arena_reset(struct krn_arena *arena);
+void arena_reset(struct arena *arena);
 /** Zeroed, 16-byte aligned.  @return NULL: over the maximum, or out of memory. */
-void *krn_arena_alloc(struct krn_arena *arena, size_t bytes);
+void *arena_alloc(struct arena *arena, size_t bytes);
 /** Copy, with a NUL behind it.  @return p = NULL when it failed. */
-struct gh_str krn_arena_strdup(struct krn_arena *arena, struct gh_str s);
-struct gh_str krn_arena_vprintf(struct krn_arena *arena, const char *fmt, va_list ap);
+struct gh_str arena_strdup(struct arena *arena, struct gh_str s);
+struct gh_str arena_vprintf(struct arena *arena, const char *fmt, va_list ap);
 
 #endif

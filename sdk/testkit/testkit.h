@@ -3,8 +3,8 @@
  * @file testkit.h
  * @brief The test kit for entries that were not loaded from files: the kernel's own unit tests.
  */
-#ifndef KERNEL_TESTKIT_H
-#define KERNEL_TESTKIT_H
+#ifndef SDK_TESTKIT_TESTKIT_H
+#define SDK_TESTKIT_TESTKIT_H
 #include <gatehouse/test.h>
 
 #include "kernel/inst.h"

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file arena.c
- * @brief Arenas of transactions and calls.
+ * @brief Chunks behind one pointer; large blocks get chunks of their own.
  */
 #include "config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernel/arena.h"
+#include "lib/arena/arena.h"
 
 #define CHUNK_BYTES 8192u
 
-struct krn_arena_chunk {
-	struct krn_arena_chunk *next;
+struct arena_chunk {
+	struct arena_chunk *next;
 	size_t size; /* of the memory behind this head */
 };
 /* Keeps the memory behind the head aligned for any type. */
-#define HEAD_BYTES ((sizeof(struct krn_arena_chunk) + 15u) & ~(size_t)15)
+#define HEAD_BYTES ((sizeof(struct arena_chunk) + 15u) & ~(size_t)15)
 
 void
-krn_arena_init(struct krn_arena *arena, char *first, size_t first_size, size_t max)
+arena_init(struct arena *arena, char *first, size_t first_size, size_t max)
 {
-	*arena = (struct krn_arena){ .max = max, .first = first, .first_size = first_size };
-	krn_arena_reset(arena);
+	*arena = (struct arena){ .max = max, .first = first, .first_size = first_size };
+	arena_reset(arena);
 }
 
 void
-krn_arena_reset(struct krn_arena *arena)
+arena_reset(struct arena *arena)
 {
 	while (arena->chunks != NULL) {
-		struct krn_arena_chunk *next = arena->chunks->next;
+		struct arena_chunk *next = arena->chunks->next;
 
 		free(arena->chunks);
 		arena->chunks = next;
@@ -42,11 +42,11 @@ krn_arena_reset(struct krn_arena *arena)
 
 /* A chunk with room for at least @p bytes; becomes the current one. */
 static char *
-chunk_new(struct krn_arena *arena, size_t bytes)
+chunk_new(struct arena *arena, size_t bytes)
 {
 	if (bytes > arena->max || arena->used > arena->max - bytes)
 		return NULL;
-	struct krn_arena_chunk *c = malloc(HEAD_BYTES + bytes);
+	struct arena_chunk *c = malloc(HEAD_BYTES + bytes);
 
 	if (c == NULL)
 		return NULL;
@@ -58,7 +58,7 @@ chunk_new(struct krn_arena *arena, size_t bytes)
 }
 
 void *
-krn_arena_alloc(struct krn_arena *arena, size_t bytes)
+arena_alloc(struct arena *arena, size_t bytes)
 {
 	if (bytes > arena->max)
 		return NULL;
@@ -86,9 +86,9 @@ krn_arena_alloc(struct krn_arena *arena, size_t bytes)
 }
 
 struct gh_str
-krn_arena_strdup(struct krn_arena *arena, struct gh_str s)
+arena_strdup(struct arena *arena, struct gh_str s)
 {
-	char *p = krn_arena_alloc(arena, s.n + 1);
+	char *p = arena_alloc(arena, s.n + 1);
 
 	if (p == NULL)
 		return GH_STR_NONE;
@@ -98,7 +98,7 @@ krn_arena_strdup(struct krn_arena *arena, struct gh_str s)
 }
 
 struct gh_str
-krn_arena_vprintf(struct krn_arena *arena, const char *fmt, va_list ap)
+arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
 {
 	va_list again;
 	char *p = NULL;
@@ -107,7 +107,7 @@ krn_arena_vprintf(struct krn_arena *arena, const char *fmt, va_list ap)
 	int n = vsnprintf(NULL, 0, fmt, ap);
 
 	if (n >= 0)
-		p = krn_arena_alloc(arena, (size_t)n + 1);
+		p = arena_alloc(arena, (size_t)n + 1);
 	if (p != NULL)
 		vsnprintf(p, (size_t)n + 1, fmt, again);
 	va_end(again);

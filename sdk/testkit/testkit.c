@@ -10,7 +10,7 @@
 
 #include "kernel/base.h"
 #include "kernel/pool.h"
-#include "kernel/testkit.h"
+#include "sdk/testkit/testkit.h"
 #include "kernel/txn.h"
 
 #define DEADLINE_NS (UINT64_C(10) * 1000000000u)
@@ -24,7 +24,7 @@ struct gh_test {
 	const struct gh_test_request *request; /* of the run that is going on */
 	struct gh_txn *txn;
 	bool is_ended;
-	struct krn_arena arena;       /* what the outcome points to */
+	struct arena arena;       /* what the outcome points to */
 	struct krn_buffer body;
 	struct gh_test_outcome outcome;
 };
@@ -34,12 +34,12 @@ struct gh_test {
 static const struct gh_field *
 copy_fields(struct gh_test *t, const struct gh_field *fields, size_t n)
 {
-	struct gh_field *copy = krn_arena_alloc(&t->arena, (n + 1) * sizeof(*copy));
+	struct gh_field *copy = arena_alloc(&t->arena, (n + 1) * sizeof(*copy));
 
 	KRN_ASSERT(copy != NULL);
 	for (size_t i = 0; i < n; i++) {
-		copy[i].name = krn_arena_strdup(&t->arena, fields[i].name);
-		copy[i].value = krn_arena_strdup(&t->arena, fields[i].value);
+		copy[i].name = arena_strdup(&t->arena, fields[i].name);
+		copy[i].value = arena_strdup(&t->arena, fields[i].value);
 	}
 	return copy;
 }
@@ -120,7 +120,7 @@ krn_test_new(struct krn_manifest *manifest, struct krn_set *set, char *error, si
 		free(t);
 		return NULL;
 	}
-	krn_arena_init(&t->arena, NULL, 0, BODY_MAX);
+	arena_init(&t->arena, NULL, 0, BODY_MAX);
 	if (krn_node_new(manifest, set, t->state_dir, &t->node, error, error_size) < 0)
 		goto fail;
 	t->node->backend = backend;
@@ -171,7 +171,7 @@ gh_test_free(struct gh_test *t)
 	krn_worker_adopt(&t->node->workers[0], NULL);
 	krn_worker_end(&t->node->workers[0]);
 	krn_node_free(t->node);
-	krn_arena_reset(&t->arena);
+	arena_reset(&t->arena);
 	krn_buffer_done(&t->body);
 	rmdir(t->state_dir); /* stays when a plugin left files in it */
 	free(t);
@@ -239,7 +239,7 @@ gh_test_run(struct gh_test *t, const struct gh_test_request *q, struct gh_test_o
 		.body_length = (int64_t)q->body.n,
 	};
 
-	krn_arena_reset(&t->arena);
+	arena_reset(&t->arena);
 	t->body.n = 0;
 	t->outcome = (struct gh_test_outcome){ .status = 0 };
 	t->request = q;
