@@ -156,6 +156,10 @@ add_fields(struct conn *c, struct MHD_Response *response)
 	const struct reply *reply = &c->reply;
 	size_t bytes = HEAD_RESERVE;
 
+	/* First: setting it later would make the library forget that there is a Date. */
+	if ((reply->wants_close || c->port->is_quiesced) &&
+		MHD_add_response_header(response, "Connection", "close") == MHD_NO)
+		return "the server is out of memory";
 	for (size_t i = 0; i < reply->field_count; i++) {
 		const struct gh_field *field = &reply->fields[i];
 		char *name, *value;
@@ -171,9 +175,6 @@ add_fields(struct conn *c, struct MHD_Response *response)
 			MHD_add_response_header(response, name, value) == MHD_NO)
 			return "the server is out of memory";
 	}
-	if ((reply->wants_close || c->port->is_quiesced) &&
-		MHD_add_response_header(response, "Connection", "close") == MHD_NO)
-		return "the server is out of memory";
 	return NULL;
 }
 

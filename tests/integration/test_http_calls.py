@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole calls through the engine `http` and the gateway: bodies, back-pressure, clients that leave."""
 import http.client
+import signal
 import socket
 import ssl
 import threading
 import time
 
 import pytest
+from kit.client import Client
 from kit.node import wait_until
 from test_http import Wire
 
@@ -335,3 +337,21 @@ def test_backend_that_answers_in_the_middle_of_an_upload(node, published):
         wire.send(b"x" * 3000000)
         status, fields, body = wire.response()
         assert (status, body) == (413, b"big")
+
+
+# --- The end
+
+def test_stop_finishes_the_calls_that_run(new_node, echo):
+    n = new_node().start()
+    api = Api(Client(n), "Last", echo.url)
+    with Wire(n) as running, Wire(n) as idle:
+        idle.send(api.head())
+        assert idle.response()[0] == 200
+        running.send(api.head("GET", "/slow/1500"))
+        wait_until(lambda: "slow" in echo.seen[-1]["path"], what="the call runs")
+        n.process.send_signal(signal.SIGTERM)
+        assert idle.at_end()
+        status, fields, _ = running.response()
+        assert (status, fields["connection"]) == (200, "close")
+        assert running.at_end()
+    n.stop()

@@ -203,6 +203,8 @@ answer(struct gh_txn *txn)
 	txn->is_head_sent = true;
 	txn->fields[n++] = (struct gh_field){ GH_STR("Content-Type"), GH_STR("text/plain") };
 	txn->fields[n++] = (struct gh_field){ GH_STR("X-Empty"), GH_STR("") };
+	txn->fields[n++] = (struct gh_field){ GH_STR("Date"),
+		GH_STR("Mon, 23 Nov 2026 12:00:00 GMT") };
 	if (s->head_bytes > 0) {
 		memset(wide, 'w', sizeof(wide));
 		txn->fields[n++] = (struct gh_field){ GH_STR("X-Wide"), { wide, s->head_bytes } };

@@ -135,11 +135,13 @@ test_keep_alive(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(reply, "Content-Type: text/plain\r\n"));
 		CU_ASSERT_PTR_NULL(strstr(reply, "Connection:"));
 		CU_ASSERT_PTR_NULL(strstr(reply, "Server:"));
+		CU_ASSERT_EQUAL(count("Date:"), 1);
 	}
 	close(fd);
 	exchange("GET /close HTTP/1.1\r\nHost: a\r\n\r\n");
 	CU_ASSERT_TRUE(starts("HTTP/1.1 200 OK\r\n"));
 	CU_ASSERT_EQUAL(count("Connection: close"), 1);
+	CU_ASSERT_EQUAL(count("Date:"), 1);
 }
 
 static void
@@ -344,7 +346,7 @@ test_hostile_requests(void)
 {
 	static const struct {
 		const char *what, *request;
-		const char *status; /* "501/400": a newer library answers 400 itself. */
+		const char *statuses; /* Several where newer libraries judge themselves. */
 	} rows[] = {
 		{ "no Host", "GET / HTTP/1.1\r\n\r\n", "400" },
 		{ "two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400" },
@@ -381,16 +383,15 @@ test_hostile_requests(void)
 	unsigned begun = done_count + gone_count, refused = refused_count;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char expected[32];
-
-		const char *status = rows[i].status;
-
-		snprintf(expected, sizeof(expected), "HTTP/1.1 %.3s ",
-			is_old ? status : status + strlen(status) - 3);
 		exchange(rows[i].request);
-		if (!starts(expected))
-			printf("  %s\n", rows[i].what);
-		CU_ASSERT_EQUAL(strncmp(reply, expected, strlen(expected)), 0);
+		bool is_answered = strncmp(reply, "HTTP/1.1 ", 9) == 0;
+
+		/* One of the statuses that stand in the row. */
+		reply[is_answered ? 12 : 0] = '\0';
+		if (!is_answered || strstr(rows[i].statuses, reply + 9) == NULL) {
+			printf("\n  %s: %s", rows[i].what, reply);
+			CU_FAIL("another status");
+		}
 	}
 	CU_ASSERT_TRUE(refused_count - refused >= 12); /* the library's own among them */
 	CU_ASSERT_EQUAL(done_count + gone_count, begun + (is_old ? 1 : 2)); /* the last row */
