@@ -431,9 +431,9 @@ on_close(struct composer *c)
 {
 	struct frame *f = &c->frames[c->depth - 1];
 	struct yaml_node *node = f->node;
-	const struct slot *slots = c->slots + f->first_slot;
 	bool is_mapping = node->kind == YAML_MAPPING_NODE_KIND;
 	size_t n = c->slot_count - f->first_slot;
+	const struct slot *slots = n > 0 ? c->slots + f->first_slot : NULL;
 
 	if (n > 0) {
 		int r = is_mapping ? refuse_duplicate_keys(c, slots, n) : 0;
