@@ -115,7 +115,7 @@ void
 gh_engine_refused(void *kport, unsigned status, struct gh_str peer, struct gh_str target, const char *why)
 {
 	struct krn_port *port = kport;
-	struct krn_access a = { .listener = port->listen->listener.name, .peer = peer, .target = target,
+	struct access_entry a = { .listener = port->listen->listener.name, .peer = peer, .target = target,
 		.status = status, .upstream_us = -1, .time_us = gh_now_us() };
 
 	gh_metric_add(port->listen->refused, 1);

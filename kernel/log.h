@@ -11,6 +11,7 @@
 #include <stdarg.h>
 
 #include "kernel/manifest.h"
+#include "lib/access/access.h"
 
 /** Start the writer.  Before it, and after krn_log_stop(), lines go straight to stderr.  MAIN. */
 int krn_log_start(const struct krn_node_options *options, char *error, size_t error_size);
@@ -24,20 +25,8 @@ void krn_log_stop(void);
 void krn_log(int level, struct gh_str who, struct gh_str id, const char *fmt, ...) GH_PRINTF(4, 5);
 void krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_list ap);
 
-/** What the access log says about one call.  All BORROW. */
-struct krn_access {
-	struct gh_str id, listener, peer, user, method, target, api, version, application;
-	unsigned minor;          /**< HTTP/1.minor. */
-	unsigned status;
-	int64_t error_code;      /**< 0: none. */
-	uint64_t bytes;          /**< Body bytes sent. */
-	uint64_t duration_us;
-	int64_t upstream_us;     /**< -1: none was asked. */
-	struct gh_str referer, agent;
-	uint64_t time_us;        /**< When it began, since the epoch. */
-};
 /** Is the access log on?  ANY, one relaxed load. */
 bool krn_access_is_on(void);
-void krn_access_log(const struct krn_access *access);
+void krn_access_log(const struct access_entry *entry);
 
 #endif

@@ -12,7 +12,7 @@ krn_access_of_txn(struct gh_txn *txn)
 	if (!krn_access_is_on())
 		return;
 	uint64_t took_us = (gh_mono_ns() - txn->start_ns) / 1000;
-	struct krn_access a = {
+	struct access_entry a = {
 		.id = gh_txn_attr(txn, GH_ATTR_ID),
 		.listener = gh_txn_attr(txn, GH_ATTR_LISTENER),
 		.peer = gh_txn_attr(txn, GH_ATTR_PEER),

@@ -161,7 +161,7 @@ test_log_json(void)
 	free(text);
 }
 
-static const struct krn_access call = {
+static const struct access_entry call = {
 	.id = { "t1", 2 },
 	.listener = { "public", 6 },
 	.peer = { "::1", 3 },
