@@ -6,7 +6,7 @@
 #include "lib/h1/bytes.h"
 
 enum state {
-	SIZE_FIRST,    /**< The first digit of a size; zero, so that a zeroed decoder is at its start. */
+	SIZE_FIRST,    /**< The first digit of a size; zero: a zeroed decoder is at its start. */
 	SIZE,
 	EXTENSION,
 	SIZE_LF,
@@ -39,7 +39,8 @@ hex_value(char c)
 
 /** Only @p want may stand here; then the decoder goes on with @p next. */
 static int
-expect(struct h1_chunked *d, char c, char want, enum state next, const char *why, const char **ret_why)
+expect(struct h1_chunked *d, char c, char want, enum state next, const char *why,
+	const char **ret_why)
 {
 	if (c != want)
 		return h1_fail(GH_EINVAL, why, ret_why);

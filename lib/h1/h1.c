@@ -47,8 +47,8 @@ static const struct gh_str names[] = {
 	{ "Proxy-Authentication-Info", 25 },
 };
 /* A bit per length above: most names are none of them, and this says so at once. */
-#define LENGTHS (1u << 2 | 1u << 7 | 1u << 10 | 1u << 14 | 1u << 16 | 1u << 17 | 1u << 18 | 1u << 19 | \
-	1u << 25)
+#define LENGTHS (1u << 2 | 1u << 7 | 1u << 10 | 1u << 14 | 1u << 16 | 1u << 17 | 1u << 18 | \
+	1u << 19 | 1u << 25)
 
 enum h1_name
 h1_name_of(struct gh_str name)
@@ -67,7 +67,7 @@ h1_is_hop_by_hop(struct gh_str name)
 	return h1_name_of(name) != H1_NAME_OTHER;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------- */
 
 void
 h1_put(struct h1_writer *w, struct gh_str text)

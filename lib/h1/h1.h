@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file h1.h
- * @brief HTTP/1.1 messages as bytes (RFC 9112): strict parsing of responses, chunked bodies, writing
- * of request heads.
+ * @brief HTTP/1.1 messages as bytes (RFC 9112): strict parsing of responses, chunked bodies,
+ * writing of request heads.
  *
- * No I/O, no allocation: the caller owns the bytes, results are slices of them.  Bytes may come in any
- * pieces; the outcome does not depend on where they were cut.  What RFC 9112 lets a recipient repair
- * (bare LF, folded lines, space before the colon, lists of lengths) is refused, because two programs
- * that repair differently can be played against each other.
+ * No I/O, no allocation: the caller owns the bytes, results are slices of them.  Bytes may come in
+ * any pieces; the outcome does not depend on where they were cut.  What RFC 9112 lets a recipient
+ * repair (bare LF, folded lines, space before the colon, lists of lengths) is refused, because two
+ * programs that repair differently can be played against each other.
  */
 #ifndef LIB_H1_H1_H
 #define LIB_H1_H1_H
@@ -19,17 +19,17 @@
 #define H1_EXTENSION_MAX 1024u /**< Bytes of one chunk's size line. */
 #define H1_TRAILER_MAX 16384u  /**< Bytes of a trailer section. */
 
-/* ---- Words ------------------------------------------------------------------------------------- */
+/* ---- Words ------------------------------------------------------------------------- */
 
 /** Is it a token (RFC 9110, 5.6.2)? */
 bool h1_is_token(struct gh_str s);
 /** May it stand in a field value: no control bytes but HTAB? */
 bool h1_is_value(struct gh_str s);
-/** Is it a field about this connection or about framing, which is never passed on: Connection and its
- *  relatives (RFC 9110, 7.6.1), Transfer-Encoding, Content-Length? */
+/** Is it a field about this connection or about framing, which is never passed on: Connection and
+ *  its relatives (RFC 9110, 7.6.1), Transfer-Encoding, Content-Length? */
 bool h1_is_hop_by_hop(struct gh_str name);
 
-/* ---- Responses --------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------- */
 
 /** Bytes of a head, by offset, so that the head may move while it grows. */
 struct h1_slice {
@@ -38,7 +38,7 @@ struct h1_slice {
 
 struct h1_field {
 	struct h1_slice name, value; /**< The value without white space around it. */
-	bool is_hop;                 /**< Hop-by-hop, framing, or named by Connection: not passed on. */
+	bool is_hop;                 /**< Hop-by-hop, framing, or named by Connection. */
 };
 
 /** Where a body ends. */
@@ -80,7 +80,7 @@ h1_slice_of(const char *p, struct h1_slice s)
 	return (struct gh_str){ p + s.at, s.n };
 }
 
-/* ---- Chunked bodies ---------------------------------------------------------------------------- */
+/* ---- Chunked bodies ---------------------------------------------------------------- */
 
 /** Where a decoder stands.  Zeroed: at the start of a body. */
 struct h1_chunked {
@@ -99,17 +99,18 @@ int h1_chunked_next(struct h1_chunked *d, const char *p, size_t n, size_t *ret_u
 /** @param n  at most what the last slice had. */
 void h1_chunked_took(struct h1_chunked *d, size_t n);
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------- */
 
-/** Writes a head into a buffer of the caller.  Once something does not fit or may not stand where it
- *  was put, is_bad stays set; look at it once, at the end. */
+/** Writes a head into a buffer of the caller.  Once something does not fit or may not stand where
+ *  it was put, is_bad stays set; look at it once, at the end. */
 struct h1_writer {
 	char *p;
 	size_t n, size;
 	bool is_bad;
 };
 
-/** "METHOD target HTTP/1.1".  @param method  a token.  @param target  no spaces, no control bytes. */
+/** "METHOD target HTTP/1.1".  @param method  a token.  @param target  no spaces, no control
+ *  bytes. */
 void h1_put_request_line(struct h1_writer *w, struct gh_str method, struct gh_str target);
 /** "Name: value".  Checked by the caller (h1_is_token, h1_is_value). */
 void h1_put_field(struct h1_writer *w, struct gh_str name, struct gh_str value);

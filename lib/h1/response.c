@@ -3,9 +3,9 @@
  * @file response.c
  * @brief Response heads, line by line as they come.
  *
- * A line is looked at when its LF is there, and never again; so a head that trickles in costs no more
- * than one that comes at once.  Only the first bytes of a status line are checked before that: a peer
- * that does not speak HTTP is found out at once and not by a deadline.
+ * A line is looked at when its LF is there, and never again; so a head that trickles in costs no
+ * more than one that comes at once.  Only the first bytes of a status line are checked before that:
+ * a peer that does not speak HTTP is found out at once and not by a deadline.
  */
 #include "lib/h1/bytes.h"
 
@@ -19,7 +19,7 @@ h1_response_init(struct h1_response *r, bool is_head_request)
 	r->is_head_request = is_head_request;
 }
 
-/* ---- Status line ------------------------------------------------------------------------------- */
+/* ---- Status line ------------------------------------------------------------------- */
 
 static bool
 is_digit(char c)
@@ -56,7 +56,7 @@ parse_status_line(struct h1_response *r, struct gh_str line, const char **ret_wh
 	return 0;
 }
 
-/* ---- Fields ------------------------------------------------------------------------------------ */
+/* ---- Fields ------------------------------------------------------------------------ */
 
 static bool
 is_blank(char c)
@@ -175,7 +175,7 @@ parse_field(struct h1_response *r, const char *p, struct gh_str line, const char
 	return on_name[known](r, value, ret_why);
 }
 
-/* ---- The end of a head ------------------------------------------------------------------------- */
+/* ---- The end of a head ------------------------------------------------------------- */
 
 /** Fields that Connection names are hop-by-hop too (RFC 9110, 7.6.1). */
 static void
@@ -198,7 +198,8 @@ static int
 decide(struct h1_response *r, const char *p, const char **ret_why)
 {
 	if (r->has_encoding && r->content_length >= 0)
-		return h1_fail(GH_EINVAL, "there are Transfer-Encoding and Content-Length", ret_why);
+		return h1_fail(GH_EINVAL, "there are Transfer-Encoding and Content-Length",
+			ret_why);
 	if (r->has_encoding && r->minor == 0)
 		return h1_fail(GH_EINVAL, "there is a Transfer-Encoding in HTTP/1.0", ret_why);
 	if (r->is_head_request || r->status == 204 || r->status == 304)

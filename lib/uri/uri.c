@@ -29,9 +29,10 @@ static const uint8_t classes[256] = {
 	['*'] = SEGMENT | QUERY, ['+'] = SEGMENT | QUERY, [','] = SEGMENT | QUERY,
 	[';'] = SEGMENT | QUERY, ['='] = SEGMENT | QUERY, [':'] = SEGMENT | QUERY,
 	['@'] = SEGMENT | QUERY,
-	['"'] = ENCODE | QUERY, ['<'] = ENCODE | QUERY, ['>'] = ENCODE | QUERY, ['['] = ENCODE | QUERY,
-	[']'] = ENCODE | QUERY, ['^'] = ENCODE | QUERY, ['`'] = ENCODE | QUERY, ['{'] = ENCODE | QUERY,
-	['|'] = ENCODE | QUERY, ['}'] = ENCODE | QUERY,
+	['"'] = ENCODE | QUERY, ['<'] = ENCODE | QUERY, ['>'] = ENCODE | QUERY,
+	['['] = ENCODE | QUERY, [']'] = ENCODE | QUERY, ['^'] = ENCODE | QUERY,
+	['`'] = ENCODE | QUERY, ['{'] = ENCODE | QUERY, ['|'] = ENCODE | QUERY,
+	['}'] = ENCODE | QUERY,
 	['%'] = QUERY, ['/'] = QUERY, ['?'] = QUERY, ['\\'] = QUERY,
 };
 
@@ -108,7 +109,7 @@ rest_of(struct gh_str s, size_t from)
 	return (struct gh_str){ s.p + from, s.n - from };
 }
 
-/* ---- Paths ------------------------------------------------------------------------------------- */
+/* ---- Paths ------------------------------------------------------------------------- */
 
 /** Append one segment with its bytes normalised. */
 static int
@@ -166,8 +167,8 @@ find_either(struct gh_str s, const char wanted[4], const char *other, char plain
 	return i;
 }
 
-/** Would a backend that takes "%2F" and "%5C" for separators, or cuts parameters off (";v=1"), find a
- *  dot segment in this normalised one? */
+/** Would a backend that takes "%2F" and "%5C" for separators, or cuts parameters off (";v=1"), find
+ *  a dot segment in this normalised one? */
 static bool
 hides_dots(struct gh_str segment)
 {
@@ -308,7 +309,7 @@ path_and_query_into(struct gh_str text, struct writer *w, struct gh_str *ret_pat
 	return r;
 }
 
-/* ---- Hosts ------------------------------------------------------------------------------------- */
+/* ---- Hosts ------------------------------------------------------------------------- */
 
 /** @param text  what follows the host: empty, or ':' and digits. */
 static int
@@ -388,7 +389,7 @@ name_into(struct gh_str authority, struct writer *w, struct gh_str *ret_host, si
 	if (n > 0 && authority.p[n - 1] == '.')
 		n--;
 	if (n == 0)
-		return refuse(ret_why, "The host is empty or holds a byte that may not stand there.");
+		return refuse(ret_why, "The host is empty or holds a byte that may not be there.");
 	if (n > URI_HOST_MAX)
 		return refuse(ret_why, "The host is longer than 253 bytes.");
 	*ret_host = (struct gh_str){ authority.p, n };
@@ -441,7 +442,7 @@ uri_host_canonical(struct gh_str authority, char *buf, size_t size, struct gh_st
 	return host_into(authority, &w, ret_host, ret_port, ret_why);
 }
 
-/* ---- Targets and URLs -------------------------------------------------------------------------- */
+/* ---- Targets and URLs -------------------------------------------------------------- */
 
 static uint16_t
 default_port(bool is_tls)
@@ -519,7 +520,7 @@ absolute_into(struct gh_str target, size_t scheme, bool is_tls, struct writer *w
 		return r;
 	if (uri->host.n > 0 && (!gh_str_eq(uri->host, url.host) ||
 		(uri->port != 0 ? uri->port : dflt) != (url.port != 0 ? url.port : dflt)))
-		return refuse(ret_why, "The request target and the Host field name different hosts.");
+		return refuse(ret_why, "The target and the Host field name different hosts.");
 	uri->host = url.host;
 	uri->port = url.port;
 	uri->path = url.path;
@@ -548,14 +549,14 @@ uri_canonical(struct gh_str target, struct gh_str host_field, char *buf, size_t 
 		uri.is_asterisk = true;
 		uri.path = target;
 	} else {
-		r = refuse(ret_why, "The request target is neither a path nor an http or https URL.");
+		r = refuse(ret_why, "The request target is neither a path nor an http URL.");
 	}
 	if (r == 0)
 		*ret_uri = uri;
 	return r;
 }
 
-/* ---- Percent-encoding -------------------------------------------------------------------------- */
+/* ---- Percent-encoding -------------------------------------------------------------- */
 
 int
 uri_percent_decode(struct gh_str text, char *buf, size_t size, struct gh_str *ret)

@@ -6,17 +6,20 @@
  *
  * What becomes canonical (RFC 3986, 6.2.2; RFC 9110, 4.2.3):
  *   - a percent-encoded unreserved byte is decoded, once ("%41" is "A", "%2541" stays "%2541");
- *   - every other %XX stays encoded, with upper-case digits; so "%2F" and "%5C" never become separators;
+ *   - every other %XX stays encoded, with upper-case digits; so "%2F" and "%5C" never become
+ *   separators;
  *   - a printable byte that may not stand in a path ('"', '<', '[', '{' ...) is encoded;
- *   - "//" is one '/'; then dot segments, in every spelling, are resolved; the path starts with '/';
+ *   - "//" is one '/'; then dot segments, in every spelling, are resolved; the path starts with
+ *   '/';
  *   - the host is lower case and has no port, no trailing dot; IPv6 literals keep their brackets.
- * What is refused, with a sentence for the answer 400: raw control bytes, spaces, bytes from 0x7F on,
- * '\' and '#'; a '%' without two digits; "%00"; ".." above the root; a dot segment with parameters
- * ("/..;/") or beside an encoded separator ("/..%2F"), which some backends resolve and others do not;
- * user information; ports and hosts that are none; a Host that contradicts an absolute target.
+ * What is refused, with a sentence for the answer 400: raw control bytes, spaces, bytes from 0x7F
+ * on, '\' and '#'; a '%' without two digits; "%00"; ".." above the root; a dot segment with
+ * parameters ("/..;/") or beside an encoded separator ("/..%2F"), which some backends resolve and
+ * others do not; user information; ports and hosts that are none; a Host that contradicts an
+ * absolute target.
  *
- * The query is not interpreted: it is the raw text behind '?', checked for bytes that may not stand in
- * a request line.
+ * The query is not interpreted: it is the raw text behind '?', checked for bytes that may not stand
+ * in a request line.
  *
  * No allocation.  Slices of the result point into the inputs or into the caller's buffer.
  */
@@ -34,7 +37,7 @@
 struct uri {
 	struct gh_str host;  /**< Lower case; n = 0: the request names none. */
 	uint16_t port;       /**< 0: none was given. */
-	bool is_asterisk;    /**< The target is "*": about the server (OPTIONS only, the caller checks). */
+	bool is_asterisk;    /**< The target is "*": allowed for OPTIONS only; the caller checks. */
 	struct gh_str path;  /**< Starts with '/'; "*" when is_asterisk. */
 	struct gh_str query; /**< Raw, without '?'; p = NULL: there is no '?'. */
 };
@@ -84,7 +87,8 @@ int uri_url_parse(struct gh_str url, char *buf, size_t size, struct uri_url *ret
 int uri_percent_decode(struct gh_str text, char *buf, size_t size, struct gh_str *ret);
 
 /** Encode everything but unreserved bytes, so that the result is one path segment or query value.
- *  @param[out] ret  @p text itself when nothing needs it, else in @p buf (3 * text.n bytes always do).
+ *  @param[out] ret  @p text itself when nothing needs it, else in @p buf (3 * text.n bytes always
+ *  do).
  *  @return 0 or GH_ETOOBIG. */
 int uri_percent_encode(struct gh_str text, char *buf, size_t size, struct gh_str *ret);
 

@@ -64,7 +64,7 @@ resolve_library_done(void)
 	ares_library_cleanup();
 }
 
-/* ---- Queries ----------------------------------------------------------------------------------- */
+/* ---- Queries ----------------------------------------------------------------------- */
 
 static void
 query_unlink(struct resolve_query *query)
@@ -110,7 +110,7 @@ answer_all(struct entry *entry)
 	}
 }
 
-/* ---- Cache ------------------------------------------------------------------------------------- */
+/* ---- Cache ------------------------------------------------------------------------- */
 
 static struct entry **
 bucket_of(struct resolver *r, struct gh_str host)
@@ -163,7 +163,7 @@ entry_of(struct resolver *r, struct gh_str host)
 	return e;
 }
 
-/* ---- c-ares ------------------------------------------------------------------------------------ */
+/* ---- c-ares ------------------------------------------------------------------------ */
 
 static void
 on_handle_closed(struct resolver *r)
@@ -312,7 +312,7 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 	answer_all(e);
 }
 
-/* ---- The resolver ------------------------------------------------------------------------------ */
+/* ---- The resolver ------------------------------------------------------------------ */
 
 static bool
 is_numeric(struct gh_str host, struct resolve_answer *ret_answer)
@@ -341,7 +341,7 @@ void
 resolve_start(struct resolver *r, struct gh_str host, struct resolve_query *query)
 {
 	static const struct resolve_answer no_memory = { .why = "out of memory" };
-	static const struct resolve_answer no_name = { .why = "the name of the backend is too long" };
+	static const struct resolve_answer no_name = { .why = "the backend's name is too long" };
 	struct resolve_answer numeric;
 
 	query->link = NULL;
@@ -372,8 +372,8 @@ int
 resolver_new(struct uv_loop_s *loop, struct resolver **ret_resolver)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
-	struct ares_options options = { .timeout = 1500, .tries = 2, .sock_state_cb = on_socket_state,
-		.sock_state_cb_data = r };
+	struct ares_options options = { .timeout = 1500, .tries = 2,
+		.sock_state_cb = on_socket_state, .sock_state_cb_data = r };
 
 	if (r == NULL)
 		return GH_ENOMEM;

@@ -3,8 +3,8 @@
  * @file resolve.h
  * @brief Addresses of hosts, for one worker: c-ares on its loop, with a cache.
  *
- * Names are looked up in /etc/hosts and by DNS.  Answers are kept for their TTL, 1 s at least and 60 s
- * at most; failures for 2 s.  Numeric addresses need neither.
+ * Names are looked up in /etc/hosts and by DNS.  Answers are kept for their TTL, 1 s at least and
+ * 60 s at most; failures for 2 s.  Numeric addresses need neither.
  */
 #ifndef PLUGINS_GATEWAY_RESOLVE_H
 #define PLUGINS_GATEWAY_RESOLVE_H
@@ -47,8 +47,9 @@ int resolver_new(struct uv_loop_s *loop, struct resolver **ret_resolver);
 /** No query may wait any more.  Memory goes when the loop has closed its handles. */
 void resolver_free(struct resolver *resolver);
 
-/** Ask for the addresses of @p host (canonical, see lib/uri).  @p query's fn is called exactly once,
- *  perhaps before this returns, unless resolve_cancel() comes first.  @param query  fn and arg set. */
+/** Ask for the addresses of @p host (canonical, see lib/uri).  @p query's fn is called exactly
+ *  once, perhaps before this returns, unless resolve_cancel() comes first.  @param query  fn and
+ *  arg set. */
 void resolve_start(struct resolver *resolver, struct gh_str host, struct resolve_query *query);
 /** Forget a query; one that does not wait is left alone. */
 void resolve_cancel(struct resolve_query *query);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file upstream.c
- * @brief Exchanges: from a suspended transaction to a request on a connection, and back with the head of
- * the response; what fails, what is tried again, and how an exchange ends.
+ * @brief Exchanges: from a suspended transaction to a request on a connection, and back with the
+ * head of the response; what fails, what is tried again, and how an exchange ends.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -11,7 +11,7 @@
 
 #define SUSPEND_MS 86400000u /* our own deadlines come first */
 
-/* ---- The tie, the head and the deadline -------------------------------------------------------- */
+/* ---- The tie, the head and the deadline -------------------------------------------- */
 
 struct gh_str
 upstream_take_head(struct upstream_exchange *x)
@@ -55,7 +55,7 @@ upstream_set_deadline(struct upstream_exchange *x)
 	upstream_conn_deadline(x->conn, ms);
 }
 
-/* ---- Failing ----------------------------------------------------------------------------------- */
+/* ---- Failing ----------------------------------------------------------------------- */
 
 void
 upstream_stop_sending(struct upstream_exchange *x)
@@ -114,7 +114,7 @@ upstream_on_deadline(struct upstream_exchange *x)
 		GH_STR("the backend did not take the request in time"));
 }
 
-/* ---- Trying again ------------------------------------------------------------------------------ */
+/* ---- Trying again ------------------------------------------------------------------ */
 
 /** May a request that got no answer be sent once more?  (RFC 9110, 9.2.2; RFC 9112, 9.3.1) */
 static bool
@@ -148,7 +148,7 @@ upstream_on_closed(struct upstream_exchange *x, bool is_clean, const char *why)
 		upstream_failed(x, UPSTREAM_FAILED, 502, gh_str_of(why));
 }
 
-/* ---- Sending ----------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------- */
 
 static void
 send_head(struct upstream_exchange *x)
@@ -171,7 +171,8 @@ on_idle(uv_idle_t *idle)
 	upstream_send_deferred(idle->data);
 }
 
-/** Head and first bytes of the body leave together, if the body comes within this turn of the loop. */
+/** Head and first bytes of the body leave together, if the body comes within this turn of the
+ *  loop. */
 static void
 defer_head(struct upstream_exchange *x)
 {
@@ -227,7 +228,7 @@ upstream_on_writable(struct upstream_exchange *x)
 		upstream_set_deadline(x);
 }
 
-/* ---- The response head ------------------------------------------------------------------------- */
+/* ---- The response head ------------------------------------------------------------- */
 
 /** A head that is not complete waits in a place of its own. */
 static int
@@ -253,14 +254,16 @@ on_head(struct upstream_exchange *x, const struct h1_response *r, const char *by
 	struct upstream_conn *c = x->conn;
 	uint64_t serial = c->serial;
 
-	gh_txn_set_attr_int(x->txn, GH_ATTR_UPSTREAM_US, (int64_t)((gh_mono_ns() - x->start_ns) / 1000));
+	uint64_t took_us = (gh_mono_ns() - x->start_ns) / 1000;
+
+	gh_txn_set_attr_int(x->txn, GH_ATTR_UPSTREAM_US, (int64_t)took_us);
 	x->framing = r->framing;
 	x->is_persistent = r->is_persistent;
 	x->left = r->framing == H1_LENGTH ? (uint64_t)r->content_length : 0;
 	memset(&x->chunked, 0, sizeof(x->chunked));
 	if (upstream_pass_head(x, r, bytes) < 0) {
-		upstream_failed(x, UPSTREAM_FAILED, 502, GH_STR("the response head of the backend is "
-			"too large"));
+		upstream_failed(x, UPSTREAM_FAILED, 502,
+			GH_STR("the response head of the backend is too large"));
 		return false;
 	}
 	bool is_refusal = r->status >= 400;
@@ -368,7 +371,7 @@ upstream_finish(struct upstream_exchange *x, bool has_rest)
 	gh_txn_response_end(txn);
 }
 
-/* ---- Between hook and exchange ----------------------------------------------------------------- */
+/* ---- Between hook and exchange ----------------------------------------------------- */
 
 /** The exchange has come to a response head, or to nothing. */
 static enum gh_verdict
@@ -386,7 +389,8 @@ on_resumed(struct gh_txn *txn, enum gh_reason reason)
 		return GH_STOP;
 	}
 	if (reason == GH_DEADLINE)
-		upstream_failed(x, UPSTREAM_TIMED_OUT, 504, GH_STR("the backend did not answer in time"));
+		upstream_failed(x, UPSTREAM_TIMED_OUT, 504,
+			GH_STR("the backend did not answer in time"));
 	if (x->state != UPSTREAM_FAILED_STATE)
 		return GH_NEXT;
 	enum gh_verdict verdict = x->fail(txn, x->error_code, x->error_status);
@@ -415,7 +419,8 @@ exchange_init(struct upstream_exchange *x, struct upstream_pool *pool, struct gh
 
 	*x = (struct upstream_exchange){
 		.txn = txn, .pool = pool, .start_ns = gh_mono_ns(),
-		.is_head = gh_str_eq(method, GH_STR("HEAD")), .is_idempotent = is_idempotent(method),
+		.is_head = gh_str_eq(method, GH_STR("HEAD")),
+		.is_idempotent = is_idempotent(method),
 		.body_length = gh_txn_request_length(txn),
 		.has_sink = x->has_sink, .sink_ended = x->sink_ended,
 		.is_body_touched = x->is_body_touched, .sink_waits = x->sink_waits,

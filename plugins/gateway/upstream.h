@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file upstream.h
- * @brief The upstream client: sends a transaction's request to a backend and streams the answer back.
+ * @brief The upstream client: sends a request to a backend and streams the answer back.
  *
  * One pool per worker, shared with nobody.  Connections are kept alive per endpoint (scheme, host,
- * port); the last one used is the first taken.  Framing is written anew in both directions and hop-by-
- * hop fields are dropped; a response is parsed strictly (lib/h1) before a byte of it goes on.
+ * port); the last one used is the first taken.  Framing is written anew in both directions and
+ * hop-by-hop fields are dropped; a response is parsed strictly (lib/h1) before a byte of it goes
+ * on.
  *
  * What can go wrong, and what the hook's fail function is called with:
- *   502  101503  no address, refused, unreachable, TLS failed, closed before the head, a head that is
- *                malformed or too large
+ *   502  101503  no address, refused, unreachable, TLS failed, closed before the head, or a head
+ *                that is malformed or too large
  *   503  303001  the endpoint has as many connections as it may have
  *   504  101504  no connection, or no response head, in time
  * After the head has been passed on, a failure breaks the client's connection instead.
@@ -34,12 +35,12 @@ enum upstream_error {
 /** How a pool behaves; read-only once a pool uses it.  Zero means the default in brackets. */
 struct upstream_options {
 	uint64_t connect_ms;        /**< Address, connection and TLS together [5,000]. */
-	uint64_t head_ms;           /**< From the last request byte to the response head [60,000]. */
+	uint64_t head_ms;           /**< From the request's end to the response head [60,000]. */
 	uint64_t idle_ms;           /**< Between two pieces of a body, either way [60,000]. */
 	uint64_t keep_ms;           /**< How long an unused connection is kept [60,000]. */
 	uint64_t max_idle;          /**< Unused connections kept per endpoint [512]. */
 	uint64_t max_connections;   /**< Per endpoint and worker [no limit]. */
-	struct gh_str ca_file;      /**< PEM; n = 0: the system's trust.  Lives as long as the trust. */
+	struct gh_str ca_file;      /**< PEM; n = 0: the system's.  Lives as long as the trust. */
 	bool insecure;              /**< Do not verify certificates; for tests with foreign ones. */
 };
 
@@ -53,7 +54,8 @@ struct upstream_endpoint {
 	struct gh_str host; /**< Canonical (lib/uri): lower case, brackets around IPv6. */
 };
 
-/** Form the reply for a failure.  WORKER.  @return the hook's verdict (GH_STOP with a reply set). */
+/** Form the reply for a failure.  WORKER.  @return the hook's verdict (GH_STOP with a reply
+ *  set). */
 typedef enum gh_verdict upstream_fail_fn(struct gh_txn *txn, int error_code, unsigned status);
 
 /** Trust store for https.  Files are read on first use, once, under a lock.  MAIN.
@@ -71,11 +73,12 @@ int upstream_pool_new(struct uv_loop_s *loop, const struct upstream_options *opt
  *  handles.  NULL is allowed. */
 void upstream_pool_free(struct upstream_pool *pool);
 
-/** Send the transaction's request and stream the response; for the hook of GH_UPSTREAM, which returns
- *  what this returns.  It uses that hook's gh_txn_slot() and suspends it.  Writes GH_ATTR_UPSTREAM and
- *  GH_ATTR_UPSTREAM_US.
+/** Send the transaction's request and stream the response; for the hook of GH_UPSTREAM, which
+ *  returns what this returns.  It uses that hook's gh_txn_slot() and suspends it.  Writes
+ *  GH_ATTR_UPSTREAM and GH_ATTR_UPSTREAM_US.
  *  @param target  path and query for the request line; ARENA(txn) or longer.
- *  @param fail    STATIC; may call upstream_start() again (another endpoint) and return its verdict. */
+ *  @param fail    STATIC; may call upstream_start() again (another endpoint) and return its
+ *  verdict. */
 enum gh_verdict upstream_start(struct upstream_pool *pool, struct gh_txn *txn,
 	const struct upstream_endpoint *endpoint, struct gh_str target, upstream_fail_fn *fail);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file upstream_body.c
- * @brief Bodies of an exchange: request bytes are framed and written, response bytes are unframed and
- * offered.  Neither side is read faster than the other takes.
+ * @brief Bodies of an exchange: request bytes are framed and written, response bytes are unframed
+ * and offered.  Neither side is read faster than the other takes.
  */
 #include "plugins/gateway/upstream_private.h"
 
-/* ---- Request: transaction -> connection -------------------------------------------------------- */
+/* ---- Request: transaction -> connection -------------------------------------------- */
 
 static struct iovec
 iovec_of(struct gh_str s)
@@ -31,8 +31,8 @@ send_plain(struct upstream_exchange *x, const char *p, size_t n)
 	struct gh_str head = upstream_take_head(x);
 	struct iovec iov[2] = { iovec_of(head), { (void *)(uintptr_t)p, n } };
 
-	if (n > x->body_left)
-		iov[1].iov_len = (size_t)x->body_left; /* the engine counts; this is a second lock */
+	if (n > x->body_left) /* the engine counts; this is a second lock */
+		iov[1].iov_len = (size_t)x->body_left;
 	int64_t written = upstream_conn_writev(c, iov + (head.n == 0), head.n == 0 ? 1 : 2);
 
 	if (written < 0) {
@@ -63,8 +63,9 @@ send_chunk(struct upstream_exchange *x, const char *p, size_t n)
 {
 	char prefix[H1_CHUNK_PREFIX_MAX];
 	size_t size = n < UPSTREAM_CHUNK_MAX ? n : UPSTREAM_CHUNK_MAX;
-	struct iovec iov[4] = { iovec_of(upstream_take_head(x)), { prefix, h1_chunk_prefix(size, prefix) },
-		{ (void *)(uintptr_t)p, size }, iovec_of(GH_STR("\r\n")) };
+	struct iovec iov[4] = { iovec_of(upstream_take_head(x)),
+		{ prefix, h1_chunk_prefix(size, prefix) }, { (void *)(uintptr_t)p, size },
+		iovec_of(GH_STR("\r\n")) };
 
 	if (upstream_conn_write_all(x->conn, iov, 4) < 0) {
 		upstream_write_failed(x);
@@ -78,8 +79,8 @@ send_chunk(struct upstream_exchange *x, const char *p, size_t n)
 static bool
 can_send(const struct upstream_exchange *x)
 {
-	return (x->state == UPSTREAM_SENDING || x->state == UPSTREAM_STREAMING) && x->conn != NULL &&
-		!x->conn->is_broken && !x->is_send_stopped;
+	return (x->state == UPSTREAM_SENDING || x->state == UPSTREAM_STREAMING) &&
+		x->conn != NULL && !x->conn->is_broken && !x->is_send_stopped;
 }
 
 /** Kernel: take body bytes. */
@@ -91,7 +92,8 @@ on_data(void *ctx, const char *p, size_t n)
 
 	if (x->is_send_stopped || x->is_sent || x->state == UPSTREAM_OVER)
 		return n; /* nobody wants them */
-	while (some > 0 && taken < n && can_send(x) && !x->is_sent && !upstream_conn_is_full(x->conn)) {
+	while (some > 0 && taken < n && can_send(x) && !x->is_sent &&
+		!upstream_conn_is_full(x->conn)) {
 		some = x->body_length < 0 ? send_chunk(x, p + taken, n - taken) :
 			send_plain(x, p + taken, n - taken);
 		taken += some;
@@ -134,7 +136,8 @@ on_abort(void *ctx)
 	if (x->state == UPSTREAM_OVER || x->state == UPSTREAM_FAILED_STATE)
 		return;
 	if (x->is_suspended) {
-		upstream_failed(x, UPSTREAM_FAILED, 502, GH_STR("the request body was not completed"));
+		upstream_failed(x, UPSTREAM_FAILED, 502,
+			GH_STR("the request body was not completed"));
 		return;
 	}
 	struct upstream_conn *c = upstream_detach(x);
@@ -162,7 +165,7 @@ on_end(void *ctx)
 
 const struct gh_sink upstream_sink = { .data = on_data, .end = on_end, .abort = on_abort };
 
-/* ---- Response: connection -> transaction ------------------------------------------------------- */
+/* ---- Response: connection -> transaction ------------------------------------------- */
 
 /** Offer bytes as long as they are taken.  @return bytes taken; the tie may be cut afterwards. */
 static size_t
@@ -185,8 +188,8 @@ offer(struct upstream_exchange *x, const char *p, size_t n)
 	return taken;
 }
 
-/** Each takes what it can and says how much: less than all of it means that the client is slow, that
- *  the response is complete, or that the exchange is over. */
+/** Each takes what it can and says how much: less than all of it means that the client is slow,
+ *  that the response is complete, or that the exchange is over. */
 typedef size_t consume_fn(struct upstream_exchange *x, const char *p, size_t n);
 
 static size_t

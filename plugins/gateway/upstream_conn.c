@@ -3,9 +3,10 @@
  * @file upstream_conn.c
  * @brief One connection to a backend: find an address, connect, shake hands, move bytes.
  *
- * What costs system calls is avoided: READABLE stays armed as long as somebody reads, also while the
- * connection is idle (so its end is noticed); WRITABLE is armed only after a write fell short; the timer
- * is not touched per request, it fires at the earliest time ever asked for and looks at deadline_ms then.
+ * What costs system calls is avoided: READABLE stays armed as long as somebody reads, also while
+ * the connection is idle (so its end is noticed); WRITABLE is armed only after a write fell short;
+ * the timer is not touched per request, it fires at the earliest time ever asked for and looks at
+ * deadline_ms then.
  */
 #include "plugins/gateway/upstream_private.h"
 
@@ -18,7 +19,7 @@
 static void connect_next(struct upstream_conn *c);
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-/* ---- Deadline ---------------------------------------------------------------------------------- */
+/* ---- Deadline ---------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -84,7 +85,7 @@ on_timer(uv_timer_t *timer)
 	}
 }
 
-/* ---- The socket -------------------------------------------------------------------------------- */
+/* ---- The socket -------------------------------------------------------------------- */
 
 /** Watch for exactly these events. */
 static void
@@ -156,7 +157,7 @@ upstream_conn_close(struct upstream_conn *c)
 		upstream_conn_recycle(c);
 }
 
-/* ---- Connecting -------------------------------------------------------------------------------- */
+/* ---- Connecting -------------------------------------------------------------------- */
 
 static const char *
 connect_text(int error)
@@ -333,7 +334,7 @@ connect_done(struct upstream_conn *c)
 	connect_next(c);
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------- */
 
 bool
 upstream_conn_is_full(const struct upstream_conn *c)
@@ -467,7 +468,7 @@ on_writable(struct upstream_conn *c)
 	}
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------- */
 
 int
 upstream_conn_hold(struct upstream_conn *c, const char *p, size_t n)

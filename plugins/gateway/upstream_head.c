@@ -3,9 +3,9 @@
  * @file upstream_head.c
  * @brief The request head as the backend sees it, and the response head as the client will.
  *
- * End-to-end fields go through as they are.  Written anew: Host, framing, X-Forwarded-For (the caller's
- * address behind what was there), X-Forwarded-Proto, -Host and -Port (what the caller asked us, never
- * what it claims), and one more Via.
+ * End-to-end fields go through as they are.  Written anew: Host, framing, X-Forwarded-For (the
+ * caller's address behind what was there), X-Forwarded-Proto, -Host and -Port (what the caller
+ * asked us, never what it claims), and one more Via.
  */
 #include "plugins/gateway/upstream_private.h"
 
@@ -16,8 +16,9 @@ static bool
 is_ours(struct gh_str name)
 {
 	static const struct gh_str ours[] = {
-		{ "Host", 4 }, { "Expect", 6 }, { "X-Forwarded-For", 15 }, { "X-Forwarded-Host", 16 },
-		{ "X-Forwarded-Port", 16 }, { "X-Forwarded-Proto", 17 },
+		{ "Host", 4 }, { "Expect", 6 }, { "X-Forwarded-For", 15 },
+		{ "X-Forwarded-Host", 16 }, { "X-Forwarded-Port", 16 },
+		{ "X-Forwarded-Proto", 17 },
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

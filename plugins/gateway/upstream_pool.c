@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file upstream_pool.c
- * @brief The pool of one worker: endpoints, the connections kept for them, memory that is used again.
+ * @brief The pool of one worker: endpoints, the connections kept for them, memory that is used
+ * again.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "plugins/gateway/upstream_private.h"
 
-/* ---- Peers ------------------------------------------------------------------------------------- */
+/* ---- Peers ------------------------------------------------------------------------- */
 
 static uint32_t
 hash_of(const struct upstream_endpoint *e)
@@ -35,7 +36,8 @@ peer_new(struct upstream_pool *pool, const struct upstream_endpoint *e, uint32_t
 	peer->host_n = e->host.n;
 	memcpy(peer->name, e->host.p, e->host.n);
 	peer->name_n = e->host.n +
-		(size_t)snprintf(peer->name + e->host.n, room - e->host.n, ":%u", (unsigned)e->port);
+		(size_t)snprintf(peer->name + e->host.n, room - e->host.n, ":%u",
+			(unsigned)e->port);
 	peer->next = pool->peers[hash % UPSTREAM_BUCKETS];
 	pool->peers[hash % UPSTREAM_BUCKETS] = peer;
 	pool->counts.endpoints++;
@@ -48,8 +50,8 @@ upstream_peer_of(struct upstream_pool *pool, const struct upstream_endpoint *e)
 	uint32_t hash = hash_of(e);
 	struct upstream_peer *peer = pool->peers[hash % UPSTREAM_BUCKETS];
 
-	while (peer != NULL && (peer->hash != hash || peer->port != e->port || peer->is_tls != e->is_tls ||
-		!gh_str_eq(upstream_peer_host(peer), e->host)))
+	while (peer != NULL && (peer->hash != hash || peer->port != e->port ||
+		peer->is_tls != e->is_tls || !gh_str_eq(upstream_peer_host(peer), e->host)))
 		peer = peer->next;
 	if (peer == NULL)
 		peer = peer_new(pool, e, hash);
@@ -96,7 +98,7 @@ on_sweep(uv_timer_t *timer)
 	sweep(pool, pool->options.keep_ms);
 }
 
-/* ---- Kept connections -------------------------------------------------------------------------- */
+/* ---- Kept connections -------------------------------------------------------------- */
 
 void
 upstream_pool_unlink_idle(struct upstream_conn *c)
@@ -147,7 +149,7 @@ upstream_pool_keep(struct upstream_conn *c)
 	upstream_conn_deadline(c, c->pool->options.keep_ms);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 static void
 handle_closed(struct upstream_pool *pool)
@@ -212,7 +214,7 @@ upstream_conn_recycle(struct upstream_conn *c)
 		uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
-/* ---- The pool ---------------------------------------------------------------------------------- */
+/* ---- The pool ---------------------------------------------------------------------- */
 
 static void
 set_default(uint64_t *value, uint64_t dflt)

@@ -10,11 +10,11 @@
  *   upstream_pool.c  peers, kept connections, recycled memory
  *   upstream_tls.c   the same bytes through GnuTLS
  *
- * An exchange lives in its transaction's arena, a connection in the pool; they point at each other while
- * they belong together, and either side may cut the tie (upstream_detach()).  A call into the transaction
- * may end it, and the exchange with it; connections live as long as the pool.  So after such a call look
- * first whether the connection's serial is still the same: if not, the tie was cut and the exchange must
- * not be touched.
+ * An exchange lives in its transaction's arena, a connection in the pool; they point at each other
+ * while they belong together, and either side may cut the tie (upstream_detach()).  A call into the
+ * transaction may end it, and the exchange with it; connections live as long as the pool.  So after
+ * such a call look first whether the connection's serial is still the same: if not, the tie was cut
+ * and the exchange must not be touched.
  */
 #ifndef PLUGINS_GATEWAY_UPSTREAM_PRIVATE_H
 #define PLUGINS_GATEWAY_UPSTREAM_PRIVATE_H
@@ -25,9 +25,9 @@
 #include "plugins/gateway/resolve.h"
 #include "plugins/gateway/upstream.h"
 
-#define UPSTREAM_READ_SIZE 65536u   /* shared read buffer of a pool */
+#define UPSTREAM_READ_SIZE 65536u     /* shared read buffer of a pool */
 #define UPSTREAM_SCRATCH_SIZE 131072u /* longest request head */
-#define UPSTREAM_CHUNK_MAX 16384u   /* request body bytes taken at once when they are framed or sealed */
+#define UPSTREAM_CHUNK_MAX 16384u     /* request body bytes framed or sealed at once */
 #define UPSTREAM_NO_DEADLINE UINT64_MAX
 
 struct upstream_conn;
@@ -116,19 +116,19 @@ struct upstream_pool {
 	struct upstream_peer *peers[UPSTREAM_BUCKETS];
 	struct upstream_conn *conns, *free_conns;
 	struct upstream_counts counts;
-	struct upstream_exchange *deferred; /**< Its head waits in scratch for the body's first bytes. */
-	uv_idle_t idle;               /**< Runs while there is one: the head goes alone after all. */
+	struct upstream_exchange *deferred; /**< Its head waits in scratch for body bytes. */
+	uv_idle_t idle;               /**< Runs while there is one: the head goes alone. */
 	unsigned handles;             /**< Not closed yet; the last one frees the pool. */
 	bool is_closing;
 	struct h1_response head;      /**< For heads that come at once. */
-	char *scratch;                /**< UPSTREAM_SCRATCH_SIZE: the request head that is being sent. */
+	char *scratch;                /**< UPSTREAM_SCRATCH_SIZE: the head that is being sent. */
 	char *input;                  /**< UPSTREAM_READ_SIZE: what was just read. */
 };
 
 enum upstream_state {
 	UPSTREAM_OVER,                /**< Nothing is expected from a connection; zero. */
 	UPSTREAM_WAITING,             /**< For a connection. */
-	UPSTREAM_SENDING,             /**< The head was sent; the body may still be; no response yet. */
+	UPSTREAM_SENDING,             /**< No response yet; the body may still be sent. */
 	UPSTREAM_STREAMING,           /**< The response head was passed on. */
 	UPSTREAM_FAILED_STATE,        /**< The resume function will call fail. */
 };
@@ -180,7 +180,8 @@ void upstream_on_writable(struct upstream_exchange *x);
 void upstream_on_closed(struct upstream_exchange *x, bool is_clean, const char *why);
 void upstream_on_deadline(struct upstream_exchange *x);
 /** Give up.  @param why  STATIC or ARENA(txn). */
-void upstream_failed(struct upstream_exchange *x, int error_code, unsigned status, struct gh_str why);
+void upstream_failed(struct upstream_exchange *x, int error_code, unsigned status,
+	struct gh_str why);
 /** Cut the tie.  @return the connection, which the caller keeps or closes; NULL: there was none. */
 struct upstream_conn *upstream_detach(struct upstream_exchange *x);
 /** The response is complete.  @param has_rest  bytes follow it that nobody asked for. */
@@ -255,7 +256,8 @@ int upstream_tls_handshake(struct upstream_conn *c, enum upstream_tls_want *ret_
 	size_t why_size);
 /** @return bytes; 0: closed properly; GH_EAGAIN; GH_EIO: broken, or cut off without notice. */
 int64_t upstream_tls_read(struct upstream_conn *c, char *p, size_t n);
-/** Seal at most UPSTREAM_CHUNK_MAX bytes.  @return bytes taken (all of them are on their way); GH_EIO. */
+/** Seal at most UPSTREAM_CHUNK_MAX bytes.  @return bytes taken (all of them are on their way);
+ *  GH_EIO. */
 int64_t upstream_tls_write(struct upstream_conn *c, const struct iovec *iov, int count);
 /** Write sealed bytes on.  @return 0: all are out; GH_EAGAIN; GH_EIO. */
 int upstream_tls_flush(struct upstream_conn *c);

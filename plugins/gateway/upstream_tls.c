@@ -3,9 +3,9 @@
  * @file upstream_tls.c
  * @brief https endpoints: GnuTLS over the connection's own non-blocking socket.
  *
- * The backend's certificate is verified against the system's trust or the file that was named, and its
- * host against the certificate.  Sessions are resumed.  A stream that ends without close_notify counts
- * as broken, so that nobody can shorten a response.
+ * The backend's certificate is verified against the system's trust or the file that was named, and
+ * its host against the certificate.  Sessions are resumed.  A stream that ends without close_notify
+ * counts as broken, so that nobody can shorten a response.
  */
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
@@ -34,7 +34,7 @@ struct upstream_tls {
 	bool is_kept;      /**< The peer has this session already. */
 };
 
-/* ---- Trust ------------------------------------------------------------------------------------- */
+/* ---- Trust ------------------------------------------------------------------------- */
 
 /** Read certificates.  The lock is held, or nobody else knows @p t yet. */
 static int
@@ -57,7 +57,7 @@ load(struct upstream_trust *t, const char **ret_why)
 		n = gnutls_certificate_set_x509_system_trust(creds);
 	}
 	if (n <= 0 && !t->options->insecure) {
-		*ret_why = n == 0 ? "there is no certificate in the trust store" : gnutls_strerror(n);
+		*ret_why = n == 0 ? "there is no certificate in it" : gnutls_strerror(n);
 		gnutls_certificate_free_credentials(creds);
 		return GH_EINVAL;
 	}
@@ -92,8 +92,8 @@ upstream_trust_new(const struct upstream_options *options, struct upstream_trust
 	t = NULL;
 out:
 	if (r < 0)
-		snprintf(error, error_size, "trust store%s%.*s: %s", options->ca_file.n > 0 ? " " : "",
-			GH_STR_ARG(options->ca_file), why);
+		snprintf(error, error_size, "trust store%s%.*s: %s",
+			options->ca_file.n > 0 ? " " : "", GH_STR_ARG(options->ca_file), why);
 	if (t != NULL && t->priority != NULL)
 		gnutls_priority_deinit(t->priority);
 	free(t);
@@ -114,7 +114,8 @@ upstream_trust_free(struct upstream_trust *t)
 }
 
 static int
-credentials(struct upstream_trust *t, gnutls_certificate_credentials_t *ret_creds, const char **ret_why)
+credentials(struct upstream_trust *t, gnutls_certificate_credentials_t *ret_creds,
+	const char **ret_why)
 {
 	int r = 0;
 
@@ -127,7 +128,7 @@ credentials(struct upstream_trust *t, gnutls_certificate_credentials_t *ret_cred
 	return r;
 }
 
-/* ---- Handshake --------------------------------------------------------------------------------- */
+/* ---- Handshake --------------------------------------------------------------------- */
 
 /** Name that the certificate must show: without brackets. */
 static void
@@ -223,7 +224,7 @@ upstream_tls_handshake(struct upstream_conn *c, enum upstream_tls_want *ret_want
 	return 0;
 }
 
-/* ---- Bytes ------------------------------------------------------------------------------------- */
+/* ---- Bytes ------------------------------------------------------------------------- */
 
 int64_t
 upstream_tls_read(struct upstream_conn *c, char *p, size_t n)
@@ -291,7 +292,7 @@ upstream_tls_write(struct upstream_conn *c, const struct iovec *iov, int count)
 	return r == GH_EIO ? GH_EIO : (int64_t)taken;
 }
 
-/* ---- Sessions ---------------------------------------------------------------------------------- */
+/* ---- Sessions ---------------------------------------------------------------------- */
 
 void
 upstream_tls_keep_session(struct upstream_conn *c)
@@ -301,7 +302,7 @@ upstream_tls_keep_session(struct upstream_conn *c)
 
 	if (tls == NULL || tls->is_kept)
 		return;
-	/* In TLS 1.3 there is nothing to resume before a ticket has come; asking would wait for it. */
+	/* In TLS 1.3 nothing can be resumed before a ticket has come; asking would wait for it. */
 	if (gnutls_protocol_get_version(tls->session) >= GNUTLS_TLS1_3 &&
 		(gnutls_session_get_flags(tls->session) & GNUTLS_SFLAGS_SESSION_TICKET) == 0)
 		return;

@@ -37,7 +37,8 @@ decode(const char *p, size_t n, size_t step, size_t take)
 			struct gh_str data = GH_STR_NONE;
 			size_t used = 0;
 
-			o.result = h1_chunked_next(&d, p + o.used, end - o.used, &used, &data, NULL);
+			o.result = h1_chunked_next(&d, p + o.used, end - o.used, &used, &data,
+				NULL);
 			check(o.result < 0 || used + data.n <= end - o.used);
 			if (o.result == GH_EAGAIN)
 				o.used = end;

@@ -45,7 +45,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	h1_response_init(&pieces, data[0] & 1);
 	int r = h1_response_parse(&whole, p, n, &used, &why), r2 = GH_EAGAIN;
 
-	for (size_t at = 0; r2 == GH_EAGAIN && at <= n; at = n - at < step && at < n ? n : at + step)
+	for (size_t at = 0; r2 == GH_EAGAIN && at <= n;
+		at = n - at < step && at < n ? n : at + step)
 		r2 = h1_response_parse(&pieces, p, at, &used2, NULL);
 	check(r == r2 && used == used2);
 	check(r != GH_EINVAL || why != NULL);

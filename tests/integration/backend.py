@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend that misbehaves on demand: the path of a request names what it does.
 
-Everything is written byte by byte on a plain socket, because no HTTP library would agree to most of it.
+Everything is written on a plain socket, because no HTTP library would agree to most of it.
 """
 import re
 import socket
@@ -94,7 +94,7 @@ def behaviour(fn):
     return fn
 
 
-# ---- Proper answers, in every framing -------------------------------------------------------------
+# ---- Proper answers, in every framing --------------------------------------------------
 
 @behaviour
 def hello(backend, request):
@@ -136,8 +136,8 @@ def chunked(backend, request):
 @behaviour
 def dribble(backend, request):
     """The whole answer, byte by byte."""
-    for b in (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Transfer-Encoding: chunked\r\nX-A: 1\r\n\r\n"
-              b"5\r\nhello\r\n0\r\n\r\n"):
+    for b in (b"HTTP/1.1 100 Continue\r\n\r\n" + OK +
+              b"Transfer-Encoding: chunked\r\nX-A: 1\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
         request.conn.send(bytes([b]))
         time.sleep(0.001)
     return True
@@ -172,7 +172,8 @@ def interim(backend, request):
 def hops(backend, request):
     request.conn.send(OK + b"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
                       b"Proxy-Connection: keep-alive\r\nTrailer: X\r\nUpgrade: h2c\r\nX-End: 1\r\n"
-                      b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\nContent-Length: 5\r\n\r\nhello")
+                      b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\n"
+                      b"Content-Length: 5\r\n\r\nhello")
     return True
 
 
@@ -221,7 +222,7 @@ def duplex(backend, request):
     return True
 
 
-# ---- Hostile answers ------------------------------------------------------------------------------
+# ---- Hostile answers -------------------------------------------------------------------
 
 RAW = {
     "garbage": b"\x16\x03\x01\x02\x00 this is no HTTP at all",
@@ -254,7 +255,8 @@ BROKEN = {
     "no_last_chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n",
     "bad_chunk_size": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\nxyz\r\n",
     "bad_chunk_end": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonlyXX0\r\n\r\n",
-    "huge_chunk_size": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\nffffffffffffffffff\r\n",
+    "huge_chunk_size": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n"
+                       b"ffffffffffffffffff\r\n",
 }
 
 

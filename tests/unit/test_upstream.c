@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_upstream.c
- * @brief The upstream client under an engine that does everything at once: transactions that end, and are
- * freed, inside the very call that ends them; clients that leave inside any call.
+ * @brief The upstream client under an engine that does everything at once: transactions that end,
+ * and are freed, inside the very call that ends them; clients that leave inside any call.
  *
- * The kernel is replaced by the few functions below; the backend is a scripted server on the same loop.
- * What backends can do wrong is tested on whole nodes (tests/integration/test_upstream.py).
+ * The kernel is replaced by the few functions below; the backend is a scripted server on the same
+ * loop. What backends can do wrong is tested on whole nodes (tests/integration/test_upstream.py).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ struct scene {
 	enum leave leave;
 	size_t takes;                /**< Response bytes taken at once; 0: all. */
 	bool ready_at_once;          /**< ready() is called inside data(). */
-	struct scene *then;          /**< Started inside gh_txn_response_end(), as pipelining does. */
+	struct scene *then;          /**< Started inside gh_txn_response_end(): pipelining. */
 
 	struct gh_txn *txn;          /**< NULL: over. */
 	bool ended, aborted, gone, failed, sink_dropped;
@@ -269,7 +269,8 @@ offer_body(struct gh_txn *txn)
 	const char *body = txn->scene->body;
 
 	while (txn->sink != NULL && body[txn->offered] != '\0') {
-		size_t n = txn->sink->data(txn->sink_ctx, body + txn->offered, strlen(body + txn->offered));
+		const char *rest = body + txn->offered;
+		size_t n = txn->sink->data(txn->sink_ctx, rest, strlen(rest));
 
 		txn->offered += n;
 		if (n == 0)
@@ -310,7 +311,8 @@ gh_txn_request_drop(struct gh_txn *txn)
 }
 
 void
-gh_txn_response_stream(struct gh_txn *txn, int64_t length, const struct gh_source *source, void *ctx)
+gh_txn_response_stream(struct gh_txn *txn, int64_t length, const struct gh_source *source,
+	void *ctx)
 {
 	txn->scene->length = length;
 	txn->source = source;
@@ -359,7 +361,8 @@ gh_txn_response_abort(struct gh_txn *txn)
 
 /* ---- The backend ------------------------------------------------------------------- */
 
-/** What it sends: pieces, one per turn of the loop, NULL-ended; the request must hold @c wants first. */
+/** What it sends: pieces, one per turn of the loop, NULL-ended; the request must hold @c wants
+ *  first. */
 static struct script {
 	const char *wants;
 	const char *const *pieces;
@@ -413,8 +416,10 @@ on_turn(uv_idle_t *idle)
 	const char *text = script.pieces[p->piece];
 
 	if (text != NULL) {
-		size_t n = strlen(text), end = script.cut > p->at && script.cut < n ? script.cut : n;
-		uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text + p->at, (unsigned)(end - p->at));
+		size_t n = strlen(text);
+		size_t end = script.cut > p->at && script.cut < n ? script.cut : n;
+		uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text + p->at,
+			(unsigned)(end - p->at));
 
 		CU_ASSERT_EQUAL(uv_try_write((uv_stream_t *)&p->tcp, &buf, 1), (int)buf.len);
 		p->at = end == n ? 0 : end;
@@ -583,7 +588,8 @@ test_connection_is_used_again(void)
 	CU_ASSERT_EQUAL(first.fields, 1);
 	upstream_pool_counts(pool, &counts);
 	CU_ASSERT_EQUAL(script.connections, 1);
-	CU_ASSERT(counts.requests == 2 && counts.reused == 1 && counts.idle == 1 && counts.open == 1);
+	CU_ASSERT(counts.requests == 2 && counts.reused == 1);
+	CU_ASSERT(counts.idle == 1 && counts.open == 1);
 	tear_down();
 }
 
@@ -591,8 +597,8 @@ test_connection_is_used_again(void)
 static void
 test_cuts(void)
 {
-	static const char *const one_piece[] = { OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-		NULL };
+	static const char *const one_piece[] = { OK "Transfer-Encoding: chunked\r\n\r\n"
+		"5\r\nhello\r\n0\r\n\r\n", NULL };
 	const char *const *const all[] = { hello, one_piece };
 
 	set_up();
@@ -699,7 +705,8 @@ test_late_request_body(void)
 	tear_down();
 }
 
-/** The answer comes before the body was read: a refusal ends it, and the client may leave just then. */
+/** The answer comes before the body was read: a refusal ends it, and the client may leave just
+ *  then. */
 static void
 test_early_refusal(void)
 {

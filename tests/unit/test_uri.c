@@ -218,7 +218,8 @@ check_text(struct gh_str got, const char *want, const char *input)
 		want = "";
 	CU_ASSERT(gh_str_eq(got, gh_str_of(want)));
 	if (!gh_str_eq(got, gh_str_of(want)))
-		fprintf(stderr, "\n  %s: got \"%.*s\", want \"%s\"\n", input, GH_STR_ARG(got), want);
+		fprintf(stderr, "\n  %s: got \"%.*s\", want \"%s\"\n", input, GH_STR_ARG(got),
+			want);
 }
 
 static void
@@ -238,7 +239,8 @@ test_paths(void)
 			check_text(out, paths[i].want, paths[i].path);
 		} else {
 			check_text(out, paths[i].want, paths[i].path);
-			CU_ASSERT_EQUAL(uri_path_canonical(out, buf2, sizeof(buf2), &again, NULL), 0);
+			r = uri_path_canonical(out, buf2, sizeof(buf2), &again, NULL);
+			CU_ASSERT_EQUAL(r, 0);
 			check_text(again, paths[i].want, paths[i].path);
 		}
 		free(copy);
@@ -260,7 +262,8 @@ test_nul_byte(void)
 	struct gh_str out;
 	char buf[64];
 
-	CU_ASSERT_EQUAL(uri_path_canonical(GH_STR("/a\0b"), buf, sizeof(buf), &out, NULL), GH_EINVAL);
+	CU_ASSERT_EQUAL(uri_path_canonical(GH_STR("/a\0b"), buf, sizeof(buf), &out, NULL),
+		GH_EINVAL);
 	CU_ASSERT_EQUAL(uri_path_canonical(GH_STR("/a/../\0"), buf, sizeof(buf), &out, NULL),
 		GH_EINVAL);
 }
@@ -362,8 +365,8 @@ test_host_length(void)
 	CU_ASSERT_EQUAL(host.n, 253);
 	CU_ASSERT_EQUAL(uri_host_canonical((struct gh_str){ name, 254 }, buf, sizeof(buf), &host,
 		&port, NULL), GH_EINVAL);
-	CU_ASSERT_EQUAL(uri_host_canonical((struct gh_str){ name, 253 }, buf, 252, &host, &port, NULL),
-		GH_ETOOBIG);
+	CU_ASSERT_EQUAL(uri_host_canonical((struct gh_str){ name, 253 }, buf, 252, &host, &port,
+		NULL), GH_ETOOBIG);
 }
 
 /** Targets; path NULL: refused; query "-": there is none. */
@@ -445,7 +448,8 @@ test_targets(void)
 static void
 test_small_buffers(void)
 {
-	struct gh_str target = GH_STR("http://H.example:1/%41/{x}/../\"b\"?q"), field = GH_STR("H.Example:1");
+	struct gh_str target = GH_STR("http://H.example:1/%41/{x}/../\"b\"?q");
+	struct gh_str field = GH_STR("H.Example:1");
 
 	for (size_t size = 0;; size++) {
 		char *buf = malloc(size > 0 ? size : 1);

@@ -3,8 +3,8 @@
  * @file upstream_probe.c
  * @brief A gateway that does nothing but forward: for tests of the upstream client on real sockets.
  *
- * The field X-Backend of a request is the URL to send it to; an endpoint in X-Backend-2 is tried when the
- * first one fails.  /_counts answers how the worker's pool stands.
+ * The field X-Backend of a request is the URL to send it to; an endpoint in X-Backend-2 is tried
+ * when the first one fails.  /_counts answers how the worker's pool stands.
  */
 #include <gatehouse/worker.h>
 
@@ -61,15 +61,16 @@ forward(struct gh_txn *txn, struct gh_str field, upstream_fail_fn *fail)
 {
 	const struct worker *w = gh_txn_worker_data(txn);
 	struct gh_str text = gh_txn_field(txn, GH_SIDE_REQUEST, field);
-	struct gh_str path = gh_txn_attr(txn, GH_ATTR_PATH), query = gh_txn_attr(txn, GH_ATTR_QUERY);
-	struct gh_str target = gh_txn_printf(txn, "%.*s%s%.*s", GH_STR_ARG(path), query.n > 0 ? "?" : "",
-		GH_STR_ARG(query));
+	struct gh_str path = gh_txn_attr(txn, GH_ATTR_PATH);
+	struct gh_str query = gh_txn_attr(txn, GH_ATTR_QUERY);
+	struct gh_str target = gh_txn_printf(txn, "%.*s%s%.*s", GH_STR_ARG(path),
+		query.n > 0 ? "?" : "", GH_STR_ARG(query));
 	char *buf = gh_txn_alloc(txn, URI_BUFFER_SIZE(text.n, 0));
 	struct uri_url url;
 
 	if (buf == NULL || uri_url_parse(text, buf, URI_BUFFER_SIZE(text.n, 0), &url, NULL) < 0)
 		return refuse(txn, 0, 400);
-	struct upstream_endpoint endpoint = { .is_tls = url.is_tls, .port = url.port, .host = url.host };
+	struct upstream_endpoint endpoint = { url.is_tls, url.port, url.host };
 
 	return upstream_start(w->pool, txn, &endpoint, target, fail);
 }
@@ -84,8 +85,9 @@ on_upstream(const void *config, struct gh_txn *txn)
 	if (!gh_str_eq(gh_txn_attr(txn, GH_ATTR_PATH), GH_STR("/_counts")))
 		return forward(txn, GH_STR("X-Backend"), try_second);
 	upstream_pool_counts(w->pool, &c);
-	struct gh_str text = gh_txn_printf(txn, "{\"requests\":%llu,\"connects\":%llu,\"reused\":%llu,"
-		"\"retried\":%llu,\"failed\":%llu,\"open\":%u,\"idle\":%u,\"endpoints\":%u}",
+	struct gh_str text = gh_txn_printf(txn, "{\"requests\":%llu,\"connects\":%llu,"
+		"\"reused\":%llu,\"retried\":%llu,\"failed\":%llu,"
+		"\"open\":%u,\"idle\":%u,\"endpoints\":%u}",
 		(unsigned long long)c.requests, (unsigned long long)c.connects,
 		(unsigned long long)c.reused, (unsigned long long)c.retried,
 		(unsigned long long)c.failed, c.open, c.idle, c.endpoints);
