@@ -3,9 +3,9 @@
  * @file backoff.c
  * @brief Whoever guesses passwords waits longer after each wrong one.
  *
- * Counted per user name and client address, so that a stranger cannot lock a user out.  The table is
- * small and of fixed size: two pairs that fall on the same place forget each other, which costs an
- * attacker's counter, never a user's sign-in.
+ * Counted per user name and client address, so that a stranger cannot lock a user out.  The table
+ * has a fixed size: two pairs that fall on the same place forget each other, which can help an
+ * attacker a little, but never keeps a user out.
  */
 #include "lib/hash/hash.h"
 #include "plugins/keymanager/keymanager.h"

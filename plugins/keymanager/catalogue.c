@@ -3,9 +3,9 @@
  * @file catalogue.c
  * @brief The scopes that deployed APIs declare, followed through the feed.
  *
- * An API's scope may be had by users with one of its roles, or by everybody when it names none.  APIs
- * with scopes are few and the list is read only when a token with such a scope is asked for, so it is
- * a plain list.  Each deployment stands alone: a batch that was applied half is no wrong state.
+ * An API's scope may be had by users with one of its roles, or by everybody when it names none.
+ * The list is read only when a token with such a scope is asked for, so it is a plain one.
+ * Deployments do not depend on each other: a batch that was applied half is no wrong state.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -85,7 +85,7 @@ replace(struct declared **list, const struct gh_doc *doc, struct declared *d)
 	}
 }
 
-/* ---- The follower ------------------------------------------------------------------------------ */
+/* ---- The follower ---------------------------------------------------------------------------- */
 
 static int
 on_begin(void *arg)
@@ -177,7 +177,7 @@ run(void *arg)
 	return NULL;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void
 catalogue_free(struct km_catalogue *c)
@@ -229,7 +229,7 @@ km_catalogue_close(struct km *km)
 	km->catalogue = NULL;
 }
 
-/* ---- Use --------------------------------------------------------------------------------------- */
+/* ---- Use ------------------------------------------------------------------------------------- */
 
 /** Does a scope's list of roles let the owner have it? */
 static bool

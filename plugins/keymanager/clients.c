@@ -37,7 +37,7 @@ seal_context(char buffer[CONTEXT_MAX], struct gh_str id)
 	return (struct gh_str){ buffer, n > 0 && n < CONTEXT_MAX ? (size_t)n : 0 };
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 int
 km_client_load(struct km *km, struct gh_str tenant, struct gh_str id, struct km_client *ret_client)
@@ -47,7 +47,7 @@ km_client_load(struct km *km, struct gh_str tenant, struct gh_str id, struct km_
 
 	if (id.n == 0 || id.n > KM_NAME_MAX)
 		return GH_ENOENT;
-	r = km->docs.vt->get(km->docs.self, tenant, GH_STR("client"), id, &found);
+	r = km_get(km, tenant, "client", id, &found);
 	if (r < 0)
 		return r;
 	*ret_client = (struct km_client){ found, tenant, found->docs[0].id, found->docs[0].body,
@@ -59,7 +59,7 @@ void
 km_client_done(struct km *km, struct km_client *client)
 {
 	if (client->found != NULL)
-		km->docs.vt->found_free(client->found);
+		km_found_free(km, client->found);
 	*client = (struct km_client){ .found = NULL };
 }
 
@@ -128,7 +128,7 @@ km_client_find_named(struct km *km, struct gh_str tenant, struct gh_str owner, s
 	} else {
 		r = GH_ENOENT;
 	}
-	km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	return r;
 }
 
@@ -157,7 +157,8 @@ join(struct gh_str array, char *ret, size_t cap, struct gh_str *ret_text)
 /** The client as the service hands it out.
  *  @param secret  known from elsewhere (it was just made); n = 0: unseal it. */
 static int
-hand_out(struct km *km, const struct km_client *client, struct gh_str secret, struct gh_client **ret)
+hand_out(struct km *km, const struct km_client *client, struct gh_str secret,
+	struct gh_client **ret)
 {
 	struct gh_str sealed = doc_bin(client->body, "secret_sealed");
 	uint8_t plain[SECRET_MAX];
@@ -173,8 +174,7 @@ hand_out(struct km *km, const struct km_client *client, struct gh_str secret, st
 	int r = GH_OK;
 
 	if (out.application_id.n != 0)
-		r = km->docs.vt->get(km->docs.self, client->tenant, GH_STR("consumer"), client->id,
-			&consumer);
+		r = km_get(km, client->tenant, "consumer", client->id, &consumer);
 	if (r < 0 && r != GH_ENOENT)
 		return r;
 	if (consumer != NULL) {
@@ -183,15 +183,14 @@ hand_out(struct km *km, const struct km_client *client, struct gh_str secret, st
 		out.key_mapping_id = doc_str(consumer->docs[0].body, "key_mapping_id");
 	}
 	if (secret.n == 0 && sealed.n != 0 && sealed.n <= sizeof(plain) &&
-			crypto_unseal(km->cluster_key, seal_context(context, client->id), sealed, plain,
-				&plain_n) == 0)
+			crypto_unseal(km->cluster_key, seal_context(context, client->id), sealed,
+				plain, &plain_n) == 0)
 		out.secret = (struct gh_str){ (const char *)plain, plain_n };
 	*ret = NULL;
 	if (join(doc_array(client->body, "grants"), grants, sizeof(grants), &out.grants))
 		*ret = km_block_copy(&out, sizeof(out), client_strings, CLIENT_STRINGS);
 	crypto_wipe(plain, plain_n);
-	if (consumer != NULL)
-		km->docs.vt->found_free(consumer);
+	km_found_free(km, consumer);
 	return *ret != NULL ? GH_OK : GH_ENOMEM;
 }
 
@@ -208,7 +207,7 @@ km_client_get(void *self, struct gh_str tenant, struct gh_str id, struct gh_clie
 	return r;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /** One client being written. */
 struct edit {
@@ -241,7 +240,8 @@ check_client(const struct gh_client *in)
 
 	while (scopes_next(&rest, &grant))
 		grants++;
-	return is_text(in->id, KM_NAME_MAX) && is_text(in->secret, SECRET_MAX - CRYPTO_SEAL_OVERHEAD) &&
+	return is_text(in->id, KM_NAME_MAX) &&
+		is_text(in->secret, SECRET_MAX - CRYPTO_SEAL_OVERHEAD) &&
 		is_text(in->name, KM_NAME_MAX) && is_text(in->owner, KM_NAME_MAX) &&
 		is_text(in->grants, GRANTS_MAX - 1) && is_text(in->callback, CALLBACK_MAX) &&
 		is_text(in->application_name, KM_NAME_MAX) && in->owner.n > 0 &&
@@ -264,7 +264,8 @@ put_secret(struct edit *edit, struct doc_writer *w)
 		doc_put_nil(w, "secret_sealed");
 		return GH_OK;
 	}
-	r = crypto_seal(edit->km->cluster_key, seal_context(context, edit->id), edit->secret, sealed);
+	r = crypto_seal(edit->km->cluster_key, seal_context(context, edit->id), edit->secret,
+		sealed);
 	if (r == 0)
 		doc_put_bin(w, "secret_sealed", (struct gh_str){ (const char *)sealed,
 			edit->secret.n + CRYPTO_SEAL_OVERHEAD });
@@ -354,13 +355,13 @@ choose_mapping_id(struct edit *edit)
 	}
 	r = crypto_uuid(edit->mapping_text);
 	if (r == 0 && edit->old.found != NULL) {
-		r = km->docs.vt->get(km->docs.self, edit->tenant, GH_STR("consumer"), edit->id, &found);
+		r = km_get(km, edit->tenant, "consumer", edit->id, &found);
 		if (r == 0) {
 			struct gh_str id = doc_str(found->docs[0].body, "key_mapping_id");
 
 			if (id.n == CRYPTO_UUID_LEN)
 				memcpy(edit->mapping_text, id.p, id.n);
-			km->docs.vt->found_free(found);
+			km_found_free(km, found);
 		}
 		r = r == GH_ENOENT ? GH_OK : r;
 	}
@@ -394,7 +395,7 @@ commit_client(struct edit *edit, uint64_t *ret_seq)
 	else if (had_application)
 		ops[n++] = (struct gh_doc_op){ GH_DOC_DELETE, edit->tenant, kind, edit->id,
 			GH_STR_NONE, GH_REV_ANY };
-	r = edit->km->docs.vt->commit(edit->km->docs.self, ops, n, ret_seq, NULL);
+	r = km_commit(edit->km, ops, n, ret_seq);
 out:
 	free((void *)body.p);
 	free((void *)consumer.p);
@@ -482,8 +483,7 @@ km_client_delete(void *self, struct gh_str tenant, struct gh_str id, uint64_t *r
 		{ GH_DOC_DELETE, tenant, GH_STR("consumer"), id, GH_STR_NONE, GH_REV_ANY },
 	};
 
-	r = km->docs.vt->commit(km->docs.self, ops, doc_has(client.body, "application_id") ? 2 : 1,
-		ret_seq, NULL);
+	r = km_commit(km, ops, doc_has(client.body, "application_id") ? 2 : 1, ret_seq);
 	km_client_done(km, &client);
 	return r;
 }

@@ -3,8 +3,8 @@
  * @file dcr.c
  * @brief POST /client-registration/v0.17/register: a client for a user's tools.
  *
- * Whoever registers a name again gets the client that is there, with a secret that works: tools do so
- * at each login.
+ * Whoever registers a name again gets the client that is there, with a secret that works: tools do
+ * so at each login.
  */
 #include <stdlib.h>
 
@@ -70,7 +70,7 @@ read_owner(struct registration *reg)
 	if (is_self)
 		return true;
 	if (!scopes_has_role(&roles, GH_STR("admin")) || !gh_str_eq(tenant, reg->user->tenant))
-		return refuse(reg, 403, "access_denied", "Only an administrator registers for others");
+		return refuse(reg, 403, "access_denied", "Only administrators register for others");
 	reg->owner = gh_str_eq(tenant, KM_TENANT) ? name : named;
 	return true;
 }
@@ -83,7 +83,7 @@ read_body(struct registration *reg)
 	if (r == GH_ENOMEM)
 		return km_reply_failure(reg->call, r, "registration");
 	if (r < 0 || !json_is_object(reg->body))
-		return refuse(reg, 400, "invalid_client_metadata", "The body must be a JSON object");
+		return refuse(reg, 400, "invalid_client_metadata", "A JSON object is needed");
 	reg->name = js_str(reg->body, "clientName");
 	if (reg->name.n == 0 || reg->name.n > KM_NAME_MAX)
 		return refuse(reg, 400, "invalid_client_metadata",
@@ -115,7 +115,8 @@ create(struct registration *reg)
 {
 	struct gh_str grants = js_str_or(reg->body, "grantType", GH_STR("password refresh_token"));
 	const struct gh_client wanted = { .tenant = KM_TENANT, .name = reg->name,
-		.owner = reg->owner, .grants = grants, .callback = js_str(reg->body, "callbackUrl") };
+		.owner = reg->owner, .grants = grants,
+		.callback = js_str(reg->body, "callbackUrl") };
 	char first[KM_NAME_MAX + 1];
 	int r = km_client_put(reg->km, &wanted, &reg->client, NULL);
 
@@ -140,7 +141,8 @@ answer(const struct registration *reg)
 
 	if (r < 0 || js_set_str(details, "grant_types", c->grants) < 0 ||
 			js_set_str(details, "redirect_uris", c->callback) < 0 ||
-			js_set_str(details, "client_name", c->name) < 0 || js_dump(details, &text) < 0 ||
+			js_set_str(details, "client_name", c->name) < 0 ||
+			js_dump(details, &text) < 0 ||
 			js_set_str(json, "clientId", c->id) < 0 ||
 			js_set_str(json, "clientName", c->name) < 0 ||
 			js_set_str(json, "callBackURL", c->callback) < 0 ||

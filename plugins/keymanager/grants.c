@@ -95,7 +95,8 @@ on_password(struct grant *grant)
 static bool
 load_family(struct grant *grant)
 {
-	static const struct km_error missing = { 400, "invalid_request", "refresh_token is needed" };
+	static const struct km_error missing = { 400, "invalid_request",
+		"refresh_token is needed" };
 	static const struct km_error bad = { 400, "invalid_grant",
 		"The refresh token is not valid, was used before, or has expired" };
 	struct km_request *request = grant->request;

@@ -7,9 +7,9 @@
 
 #include "plugins/keymanager/keymanager.h"
 
-/* ---- Revocation (RFC 7009) --------------------------------------------------------------------- */
+/* ---- Revocation (RFC 7009) ------------------------------------------------------------------- */
 
-/** End a refresh token of this client.  @return as km_refresh_load(); GH_EINVAL: another client's. */
+/** End a refresh token of this client.  @return as km_refresh_load(); GH_EINVAL: of another one. */
 static int
 revoke_refresh(struct km_request *request, struct gh_str token, uint64_t *ret_seq)
 {
@@ -85,7 +85,7 @@ km_on_revoke(void *process, const void *config, struct gh_call *call)
 	km_request_done(&request);
 }
 
-/* ---- Introspection (RFC 7662) ------------------------------------------------------------------ */
+/* ---- Introspection (RFC 7662) ---------------------------------------------------------------- */
 
 /** A client, or an administrator with Basic.  @return false: replied. */
 static bool
@@ -157,7 +157,8 @@ describe_refresh(struct gh_call *call, const struct km_refresh *refresh)
 	if (js_set(json, "active", json_true()) < 0 ||
 			js_set_str(json, "scope", doc_str(refresh->body, "scopes")) < 0 ||
 			js_set_str(json, "client_id", doc_str(refresh->body, "client_id")) < 0 ||
-			js_set(json, "exp", json_integer(doc_int(refresh->body, "expires_at_s", 0))) < 0 ||
+			js_set(json, "exp", json_integer(doc_int(refresh->body, "expires_at_s",
+				0))) < 0 ||
 			js_set_str(json, "token_type", GH_STR("refresh_token")) < 0 ||
 			js_set(json, "username", full_name(call, doc_str(refresh->body, "user"),
 				doc_str(refresh->body, "user_tenant"))) < 0) {
@@ -212,7 +213,7 @@ km_on_introspect(void *process, const void *config, struct gh_call *call)
 	km_request_done(&request);
 }
 
-/* ---- User info (OpenID Connect Core, 5.3) ------------------------------------------------------ */
+/* ---- User info (OpenID Connect Core, 5.3) ---------------------------------------------------- */
 
 static void
 refuse_bearer(struct gh_call *call, unsigned status, const char *challenge)
@@ -247,15 +248,15 @@ km_on_userinfo(void *process, const void *config, struct gh_call *call)
 		return;
 	}
 	if (!scopes_contain(claims.scope, GH_STR("openid")))
-		refuse_bearer(call, 403, "Bearer realm=\"gatehouse\", error=\"insufficient_scope\", "
-			"scope=\"openid\"");
+		refuse_bearer(call, 403, "Bearer realm=\"gatehouse\", "
+			"error=\"insufficient_scope\", scope=\"openid\"");
 	else
 		km_reply_json(call, 200, json_pack("{s:o}", "sub",
 			full_name(call, claims.sub, km_claims_tenant(&claims))));
 	jose_claims_done(&claims);
 }
 
-/* ---- Keys and discovery ------------------------------------------------------------------------ */
+/* ---- Keys and discovery ---------------------------------------------------------------------- */
 
 /** Reply with JSON that anybody may keep for a while.  @param json  GIVE. */
 static void
@@ -315,9 +316,11 @@ km_on_discovery(void *process, const void *config, struct gh_call *call)
 		"issuer", km->issuer,
 		"response_types_supported", /* there is no authorization endpoint yet */
 		"grant_types_supported", "password", "client_credentials", "refresh_token",
-		"token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
+		"token_endpoint_auth_methods_supported", "client_secret_basic",
+			"client_secret_post",
 		"subject_types_supported", "public",
-		"id_token_signing_alg_values_supported", jose_alg_name(jose_key_alg(km->signing_key)),
+		"id_token_signing_alg_values_supported",
+			jose_alg_name(jose_key_alg(km->signing_key)),
 		"scopes_supported", "openid", SCOPES_DEFAULT);
 	int r = json != NULL ? GH_OK : GH_ENOMEM;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file keymanager.c
- * @brief The key manager: an OAuth 2 server, the users of the platform, and the keys that sign tokens.
+ * @brief The key manager: an OAuth 2 server, the users of the platform, the keys that sign tokens.
  *
  * It provides tokens/1 and identity/1 to the management plugins and answers /oauth2 and the
  * registration of clients.  Gateways never ask it: they verify tokens themselves, with the
@@ -15,26 +15,26 @@
 
 #define DEFAULT_MANAGEMENT_PORT 9443
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static const char *const algorithms[] = { "ES256", "RS256", "EdDSA", NULL };
 static const char *const secret_words[] = { "sealed", "hash_only", NULL };
 
 static const struct gh_opt opts[] = {
 	GH_OPT(struct km_config, issuer, .dflt = "auto", .min = 1, .max = 512, .fixed = true,
-		.help = "Issuer of tokens; auto: https://localhost:PORT/oauth2/token with the port of "
-			"the management listener."),
+		.help = "Issuer of tokens; auto: https://localhost:PORT/oauth2/token with the port "
+			"of the management listener."),
 	GH_OPT(struct km_config, cluster_key_file, .dflt = "", .max = 4000, .fixed = true,
-		.help = "File with the key that all nodes of a cluster share, 64 hexadecimal digits; "
-			"empty: cluster.key in the state directory, made on the first start."),
+		.help = "File with the key that all nodes of a cluster share, 64 hexadecimal "
+			"digits; empty: cluster.key in the state directory, made when missing."),
 	GH_OPT(struct km_config, signing_algorithm, .dflt = "ES256", .words = algorithms,
 		.fixed = true, .help = "Algorithm that signs access tokens."),
 	GH_OPT(struct km_config, client_secrets, .dflt = "sealed", .words = secret_words,
 		.fixed = true, .help = "Keep client secrets sealed under the cluster key, so that "
 			"portals can show them again, or only their hash."),
 	GH_OPT(struct km_config, admin_password, .dflt = "", .max = PASSWORD_MAX, .fixed = true,
-		.help = "Password of the first administrator, admin; empty: a random one, written to "
-			"admin-password in the state directory on the first start."),
+		.help = "Password of the first administrator, admin; empty: a random one, written "
+			"to admin-password in the state directory on the first start."),
 	GH_OPT(struct km_config, token_lifetime, .dflt = "3600s", .min = 1000,
 		.max = UINT64_C(31536000000), .fixed = true,
 		.help = "How long an access token is valid, unless its client says otherwise."),
@@ -51,7 +51,7 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int
 set_issuer(struct km *km, struct gh_str option)
@@ -150,7 +150,7 @@ open_keymanager(void *process, const void *options, struct gh_inst *inst)
 	return r;
 }
 
-/* ---- The descriptor ---------------------------------------------------------------------------- */
+/* ---- The descriptor -------------------------------------------------------------------------- */
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_TOKENS, &km_tokens }, { GH_SVC_IDENTITY, &km_identity },
@@ -159,7 +159,7 @@ static const struct gh_service_row provides[] = {
 
 static const char *const needs[] = { GH_SVC_DOCS, GH_SVC_FEED, GH_SVC_ROLLOUT "*", NULL };
 
-/* The lane of the token endpoint is not that of other management calls: signing and hashing are work. */
+/* Signing and hashing are work: their lane is not that of the other management calls. */
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/oauth2/token", .handler = km_on_token,
 		.lane = GH_LANE_CRYPTO, .max_body_bytes = 65536 },
@@ -179,7 +179,8 @@ static const struct gh_mount_row mounts[] = {
 };
 
 GH_PLUGIN = {
-	GH_PLUGIN_ABI, .name = "keymanager", .version = "1.0.0", .provides = provides, .needs = needs,
-	.opts = opts, .mounts = mounts, .config_size = sizeof(struct km_config),
+	GH_PLUGIN_ABI, .name = "keymanager", .version = "1.0.0",
+	.provides = provides, .needs = needs, .opts = opts, .mounts = mounts,
+	.config_size = sizeof(struct km_config),
 	.process_size = sizeof(struct km), .open = open_keymanager, .close = close_keymanager,
 };

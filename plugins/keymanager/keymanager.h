@@ -3,14 +3,14 @@
  * @file keymanager.h
  * @brief What the files of the key manager share.
  *
- *   keymanager.c  descriptor, options, life, mounts     clients.c     OAuth clients (tokens/1)
- *   keys.c        cluster key, signing keys             tokens.c      issue, check, revoke (tokens/1)
- *   users.c       users and identity/1                  refresh.c     refresh tokens and their families
- *   passwords.c   argon2id                              oauth.c       what all OAuth endpoints need
- *   scopes.c      roles and scopes                      grants.c      POST /oauth2/token
- *   catalogue.c   scopes that APIs declare              introspect.c  the other OAuth endpoints
- *   block.c       structs in one wiped allocation       dcr.c         client registration
- *   backoff.c     waiting after wrong passwords
+ *   keymanager.c  descriptor, options, life, mounts
+ *   keys.c        cluster key, signing keys           clients.c     OAuth clients (tokens/1)
+ *   users.c       users and identity/1                tokens.c      issue, check, revoke (tokens/1)
+ *   passwords.c   argon2id                            refresh.c     refresh tokens, their families
+ *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
+ *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
+ *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
+ *   block.c       structs in one wiped allocation     dcr.c         client registration
  *
  * Everything here may block: MAIN or POOL.
  */
@@ -42,7 +42,7 @@
 #define KM_ROLLOUT_WAIT_MS 2000
 #define KM_GRANTS_MAX 16     /**< Grant types of one client. */
 #define KM_NAME_MAX 255      /**< Names of users, clients and applications, in bytes. */
-#define KM_EXP_NEVER 253402300799 /**< Expiry of a token that does not expire: the end of year 9999. */
+#define KM_EXP_NEVER 253402300799 /**< exp of a token that does not expire: year 9999. */
 
 #define KM_TYP_ACCESS "at+jwt"         /**< RFC 9068 */
 #define KM_TYP_INTERNAL "internal+jwt" /**< Internal-Key, never accepted as an access token. */
@@ -87,27 +87,51 @@ struct km {
 	struct gh_metric *logins_refused;
 };
 
-/* ---- block.c: a struct and its strings in one allocation, wiped when freed --------------------- */
+/* ---- The store ------------------------------------------------------------------------------- */
+
+static inline int
+km_get(struct km *km, struct gh_str tenant, const char *kind, struct gh_str id,
+	struct gh_docs_found **ret_found)
+{
+	return km->docs.vt->get(km->docs.self, tenant, gh_str_of(kind), id, ret_found);
+}
+
+/** NULL is allowed. */
+static inline void
+km_found_free(struct km *km, struct gh_docs_found *found)
+{
+	if (found != NULL)
+		km->docs.vt->found_free(found);
+}
+
+/** One batch.  @param[out] ret_seq  may be NULL. */
+static inline int
+km_commit(struct km *km, const struct gh_doc_op *ops, size_t n, uint64_t *ret_seq)
+{
+	return km->docs.vt->commit(km->docs.self, ops, n, ret_seq, NULL);
+}
+
+/* ---- block.c: a struct and its strings in one allocation, wiped when freed ------------------- */
 
 /** @return zeroed memory, or NULL. */
 void *km_block_new(size_t n);
 /** Wipe and free.  NULL is allowed. */
 void km_block_free(void *block);
-/** Copy a struct with the strings at @p offsets, each NUL-terminated.  @return NULL: out of memory. */
+/** Copy a struct with its strings at @p offsets, NUL-terminated.  @return NULL: out of memory. */
 void *km_block_copy(const void *proto, size_t size, const size_t *offsets, size_t n);
 
-/* ---- keys.c ------------------------------------------------------------------------------------ */
+/* ---- keys.c ---------------------------------------------------------------------------------- */
 
 /** Read or make the cluster key and the signing key.  Logs why not.  @return 0 or a gh_err. */
 int km_keys_open(struct km *km, const struct km_config *config);
 void km_keys_close(struct km *km);
-/** The key of that id, which another node may have made.  @param[out] ret_key  GIVE: jose_key_unref().
+/** The key of that id; another node may have made it.  @param[out] ret_key  GIVE: jose_key_unref().
  *  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
 int km_key_find(struct km *km, const char *kid, struct jose_key **ret_key);
 /** {"keys": [...]} of all issuer keys.  @param[out] ret_json  a new reference. */
 int km_keys_json(struct km *km, json_t **ret_json);
 
-/* ---- users.c ----------------------------------------------------------------------------------- */
+/* ---- users.c --------------------------------------------------------------------------------- */
 
 extern const struct gh_identity_v1 km_identity;
 
@@ -116,8 +140,8 @@ int km_users_open(struct km *km, const struct km_config *config);
 void km_users_close(struct km *km);
 /** "name@tenant" in its parts; without '@' the default tenant. */
 void km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant);
-/** identity/1 authenticate, with the refusals counted.  @param peer  address of the client, who waits
- *  after too many of them (GH_EAGAIN); n = 0: not known. */
+/** identity/1 authenticate, with the refusals counted.  @param peer  address of the client, who has
+ *  to wait after too many of them (GH_EAGAIN); n = 0: not known. */
 int km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
 	struct gh_str peer, struct gh_user **ret_user);
 int km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name,
@@ -128,7 +152,7 @@ km_user_owner(const struct gh_user *user)
 	return (struct scopes_owner){ user->roles, user->role_count };
 }
 
-/* ---- backoff.c -------------------------------------------------------------------------------- */
+/* ---- backoff.c ------------------------------------------------------------------------------- */
 
 int km_backoff_open(struct km *km);
 void km_backoff_close(struct km *km);
@@ -137,7 +161,7 @@ int km_backoff_ask(struct km *km, struct gh_str user, struct gh_str peer);
 /** What came of it: @p r is 0 or GH_EDENIED; anything else says nothing about the password. */
 void km_backoff_tell(struct km *km, struct gh_str user, struct gh_str peer, int r);
 
-/* ---- catalogue.c ------------------------------------------------------------------------------- */
+/* ---- catalogue.c ----------------------------------------------------------------------------- */
 
 /** Follow the feed for the scopes that deployed APIs declare.  @return 0 or a gh_err, logged. */
 int km_catalogue_open(struct km *km, const struct gh_feed *feed);
@@ -147,7 +171,7 @@ bool km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_own
 /** A change of API scopes is followed: rollout/1. */
 extern const struct gh_rollout_v1 km_rollout;
 
-/* ---- clients.c --------------------------------------------------------------------------------- */
+/* ---- clients.c ------------------------------------------------------------------------------- */
 
 /** A client as stored; its strings point into found. */
 struct km_client {
@@ -157,7 +181,8 @@ struct km_client {
 };
 
 /** @param tenant  BORROW until km_client_done().  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
-int km_client_load(struct km *km, struct gh_str tenant, struct gh_str id, struct km_client *ret_client);
+int km_client_load(struct km *km, struct gh_str tenant, struct gh_str id,
+	struct km_client *ret_client);
 /** The client if the secret is right.  @return GH_EDENIED: unknown client or wrong secret. */
 int km_client_authenticate(struct km *km, struct gh_str id, struct gh_str secret,
 	struct km_client *ret_client);
@@ -166,8 +191,8 @@ void km_client_done(struct km *km, struct km_client *client);
 bool km_client_has_grant(const struct km_client *client, struct gh_str grant);
 /** Consumer key of the client of that owner and name that was made first.
  *  @param[out] ret_id  of KM_NAME_MAX + 1.  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
-int km_client_find_named(struct km *km, struct gh_str tenant, struct gh_str owner, struct gh_str name,
-	char *ret_id);
+int km_client_find_named(struct km *km, struct gh_str tenant, struct gh_str owner,
+	struct gh_str name, char *ret_id);
 
 int km_client_put(void *self, const struct gh_client *client, struct gh_client **ret,
 	uint64_t *ret_seq);
@@ -176,7 +201,7 @@ int km_client_renew_secret(void *self, struct gh_str tenant, struct gh_str id,
 	struct gh_client **ret);
 int km_client_delete(void *self, struct gh_str tenant, struct gh_str id, uint64_t *ret_seq);
 
-/* ---- tokens.c ---------------------------------------------------------------------------------- */
+/* ---- tokens.c -------------------------------------------------------------------------------- */
 
 extern const struct gh_tokens_v1 km_tokens;
 
@@ -205,7 +230,7 @@ int km_token_revoke(struct km *km, struct gh_str jti, uint64_t expires_at_s, uin
 /** Wait until every follower of this node acts on @p seq.  @return 0, GH_ETIMEDOUT. */
 int km_rollout_wait(struct km *km, uint64_t seq);
 
-/* ---- refresh.c --------------------------------------------------------------------------------- */
+/* ---- refresh.c ------------------------------------------------------------------------------- */
 
 #define KM_REFRESH_LEN 64 /**< Characters of a refresh token. */
 
@@ -232,7 +257,7 @@ int km_refresh_rotate(struct km *km, const struct km_refresh *refresh,
 int km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_seq);
 bool km_refresh_is_shaped(struct gh_str token);
 
-/* ---- oauth.c ----------------------------------------------------------------------------------- */
+/* ---- oauth.c --------------------------------------------------------------------------------- */
 
 /** An OAuth error (RFC 6749, 5.2). */
 struct km_error {
@@ -261,14 +286,14 @@ bool km_request_client(struct km_request *request);
 /** A form parameter that may stand once at most (RFC 6749, 3.2). */
 struct gh_str km_request_param(const struct km_request *request, const char *name);
 void km_reply_error(struct gh_call *call, const struct km_error *error);
-/** The error of a gh_err: 503 for GH_EAGAIN, else 500; logged.  @return false, for callers' ease. */
+/** The error of a gh_err: 503 for GH_EAGAIN, else 500, logged.  @return false, for the callers. */
 bool km_reply_failure(struct gh_call *call, int err, const char *what);
 /** Reply with JSON that must not be cached.  @param json  GIVE; NULL: out of memory. */
 void km_reply_json(struct gh_call *call, unsigned status, json_t *json);
 /** Only these methods.  @param allow  "POST".  @return false: 405 was replied. */
 bool km_require_method(struct gh_call *call, const char *allow);
 
-/* ---- Handlers ---------------------------------------------------------------------------------- */
+/* ---- Handlers -------------------------------------------------------------------------------- */
 
 gh_handler km_on_token;                         /* grants.c */
 gh_handler km_on_revoke, km_on_introspect;      /* introspect.c */

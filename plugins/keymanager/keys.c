@@ -3,8 +3,8 @@
  * @file keys.c
  * @brief The cluster key in its file, and the keys that sign tokens, sealed in the store.
  *
- * Every node of a cluster is given the same cluster key.  Signing keys lie in the store twice: sealed
- * as `signing_key`, for key managers, and their public part as `issuer_key`, for whoever verifies.
+ * Every node of a cluster is given the same cluster key.  A signing key lies in the store twice:
+ * sealed as `signing_key`, for key managers, its public part as `issuer_key`, for who verifies.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ seal_context(char buffer[CONTEXT_MAX], struct gh_str kid)
 	return (struct gh_str){ buffer, n > 0 && n < CONTEXT_MAX ? (size_t)n : 0 };
 }
 
-/* ---- Cluster key ------------------------------------------------------------------------------- */
+/* ---- Cluster key ----------------------------------------------------------------------------- */
 
 /** Make a new cluster key and write it.  @return 0 or GH_EIO, logged. */
 static int
@@ -77,7 +77,8 @@ read_cluster_key(struct km *km, const char *path)
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		n = read(fd, text, sizeof(text));
 	if (n < 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cannot read cluster key %s: %s", path, strerror(errno));
+		gh_inst_log(km->inst, LOG_ERR, "cannot read cluster key %s: %s", path,
+			strerror(errno));
 		r = GH_EIO;
 		goto out;
 	}
@@ -88,8 +89,8 @@ read_cluster_key(struct km *km, const char *path)
 		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: not %d hexadecimal digits", path,
 			2 * CRYPTO_KEY_LEN);
 	else if ((st.st_mode & 07) != 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: mode %03o lets everybody use it", path,
-			(unsigned)st.st_mode & 0777);
+		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: mode %03o lets everybody use it",
+			path, (unsigned)st.st_mode & 0777);
 		r = GH_EINVAL;
 	}
 	if (r == 0)
@@ -120,14 +121,14 @@ open_cluster_key(struct km *km, const struct km_config *config, bool has_sealed)
 		return GH_ENOMEM;
 	r = read_cluster_key(km, path);
 	if (r == GH_ENOENT && has_sealed)
-		gh_inst_log(km->inst, LOG_ERR, "cluster key %s is missing, but the store holds keys "
-			"that were sealed with it", path);
+		gh_inst_log(km->inst, LOG_ERR, "cluster key %s is missing, but the store holds "
+			"keys that were sealed with it", path);
 	else if (r == GH_ENOENT)
 		r = create_cluster_key(km, path);
 	return r;
 }
 
-/* ---- Signing key ------------------------------------------------------------------------------- */
+/* ---- Signing key ----------------------------------------------------------------------------- */
 
 /** The public part, as gateways get it.  @param[out] ret_body  malloc()ed. */
 static int
@@ -137,7 +138,8 @@ issuer_body(const struct km *km, const struct jose_key *key, int64_t created_at_
 	const struct jose_jwk *jwk = jose_key_jwk(key);
 	const struct { const char *name; struct gh_str value; } members[] = {
 		{ "kty", jwk->kty }, { "use", jwk->use }, { "alg", jwk->alg }, { "kid", jwk->kid },
-		{ "crv", jwk->crv }, { "x", jwk->x }, { "y", jwk->y }, { "n", jwk->n }, { "e", jwk->e },
+		{ "crv", jwk->crv }, { "x", jwk->x }, { "y", jwk->y }, { "n", jwk->n },
+		{ "e", jwk->e },
 	};
 	struct doc_writer w;
 
@@ -166,9 +168,12 @@ signing_body(const struct km *km, const struct jose_key *key, int64_t created_at
 
 	if (r < 0)
 		return r;
-	r = der.n + CRYPTO_SEAL_OVERHEAD > sizeof(sealed) ? GH_ETOOBIG : crypto_seal(km->cluster_key,
-		seal_context(context, jose_key_kid(key)), der, sealed);
 	size_t sealed_n = der.n + CRYPTO_SEAL_OVERHEAD;
+
+	r = GH_ETOOBIG;
+	if (sealed_n <= sizeof(sealed))
+		r = crypto_seal(km->cluster_key, seal_context(context, jose_key_kid(key)), der,
+			sealed);
 
 	crypto_wipe_free((void *)der.p, der.n);
 	if (r < 0)
@@ -202,7 +207,7 @@ create_signing_key(struct km *km, enum jose_alg alg)
 			GH_REV_NONE },
 	};
 
-	r = km->docs.vt->commit(km->docs.self, ops, 2, NULL, NULL);
+	r = km_commit(km, ops, 2, NULL);
 	if (r < 0)
 		goto out;
 	km->signing_key = jose_key_ref(key);
@@ -233,22 +238,22 @@ load_signing_key(struct km *km, enum jose_alg alg, const struct gh_doc *doc)
 			&km->signing_key);
 	crypto_wipe(der, n);
 	if (r == GH_ENOENT)
-		gh_inst_log(km->inst, LOG_ERR, "signing key %.*s was sealed with another cluster key",
-			GH_STR_ARG(doc->id));
+		gh_inst_log(km->inst, LOG_ERR, "signing key %.*s was sealed with another cluster "
+			"key", GH_STR_ARG(doc->id));
 	else if (r < 0)
 		gh_inst_log(km->inst, LOG_ERR, "signing key %.*s is damaged: %s",
 			GH_STR_ARG(doc->id), gh_strerror(r));
 	return r;
 }
 
-/** Tokens name their issuer, and so does the public key: after another one was configured, the key's
- *  document is written anew. */
+/** Tokens name their issuer, and so does the public key: after another one was configured, the
+ *  key's document is written anew. */
 static int
 update_issuer(struct km *km, const struct gh_doc *signing)
 {
 	struct gh_docs_found *found = NULL;
 	struct gh_str body = GH_STR_NONE;
-	int r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("issuer_key"), signing->id, &found);
+	int r = km_get(km, KM_TENANT, "issuer_key", signing->id, &found);
 
 	if (r < 0 && r != GH_ENOENT)
 		return r;
@@ -257,14 +262,13 @@ update_issuer(struct km *km, const struct gh_doc *signing)
 	r = issuer_body(km, km->signing_key, doc_int(signing->body, "created_at_s", 0), &body);
 	if (r < 0)
 		goto out;
-	const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("issuer_key"), signing->id, body,
-		GH_REV_ANY };
+	const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("issuer_key"), signing->id,
+		body, GH_REV_ANY };
 
-	r = km->docs.vt->commit(km->docs.self, &op, 1, NULL, NULL);
+	r = km_commit(km, &op, 1, NULL);
 out:
 	free((void *)body.p);
-	if (found != NULL)
-		km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	return r;
 }
 
@@ -316,7 +320,7 @@ km_keys_open(struct km *km, const struct km_config *config)
 	pthread_rwlock_init(&km->keys_lock, NULL);
 	km->keys[km->key_count++] = jose_key_ref(km->signing_key);
 out:
-	km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	if (r < 0)
 		km_keys_close(km);
 	return r;
@@ -335,7 +339,7 @@ km_keys_close(struct km *km)
 	km->cluster_key = NULL;
 }
 
-/* ---- Public keys ------------------------------------------------------------------------------- */
+/* ---- Public keys ----------------------------------------------------------------------------- */
 
 static struct jose_key *
 find_known(struct km *km, struct gh_str kid)
@@ -374,7 +378,7 @@ km_key_find(struct km *km, const char *kid, struct jose_key **ret_key)
 	}
 	if (kid[0] == '\0')
 		return GH_ENOENT;
-	r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("issuer_key"), gh_str_of(kid), &found);
+	r = km_get(km, KM_TENANT, "issuer_key", gh_str_of(kid), &found);
 	if (r < 0)
 		return r;
 	struct gh_str body = found->docs[0].body;
@@ -389,7 +393,7 @@ km_key_find(struct km *km, const char *kid, struct jose_key **ret_key)
 		*ret_key = key;
 	}
 	json_decref(jwk);
-	km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	return r == GH_EINVAL ? GH_ENOENT : r;
 }
 
@@ -409,7 +413,7 @@ km_keys_json(struct km *km, json_t **ret_json)
 	for (size_t i = 0; i < found->n; i++)
 		if (doc_map_to_json(doc_map(found->docs[i].body, "jwk"), &jwk) == 0)
 			json_array_append_new(keys, jwk);
-	km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	*ret_json = json_pack("{s:o}", "keys", keys);
 	return *ret_json != NULL ? GH_OK : GH_ENOMEM;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file oauth.c
- * @brief What all OAuth endpoints need: forms, client authentication, answers (RFC 6749, 2.3 and 5).
+ * @brief What all OAuth endpoints need: forms, client authentication, answers (RFC 6749, 2.3, 5).
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -13,7 +13,7 @@
 const struct km_error km_bad_client = { 401, "invalid_client",
 	"Client authentication failed" };
 
-/* ---- Answers ----------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /** Nothing of this may stay in a cache (RFC 6749, 5.1). */
 static void
@@ -43,7 +43,8 @@ void
 km_reply_error(struct gh_call *call, const struct km_error *error)
 {
 	struct gh_str body = gh_call_printf(call,
-		"{\"error\":\"%s\",\"error_description\":\"%s\"}", error->error, error->description);
+		"{\"error\":\"%s\",\"error_description\":\"%s\"}", error->error,
+		error->description);
 
 	forbid_caching(call);
 	if (error->status == 401)
@@ -57,7 +58,8 @@ km_reply_failure(struct gh_call *call, int err, const char *what)
 {
 	static const struct km_error busy = { 503, "temporarily_unavailable",
 		"Too many attempts at once; try again later" };
-	static const struct km_error failed = { 500, "server_error", "The request could not be served" };
+	static const struct km_error failed = { 500, "server_error",
+		"The request could not be served" };
 
 	if (err == GH_EAGAIN) {
 		(void)gh_call_reply_field(call, GH_STR("Retry-After"), GH_STR("1"));
@@ -84,7 +86,7 @@ km_require_method(struct gh_call *call, const char *allow)
 	return false;
 }
 
-/* ---- Requests ---------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 /** Is every parameter there once (RFC 6749, 3.2)? */
 static bool

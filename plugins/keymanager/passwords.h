@@ -3,8 +3,8 @@
  * @file passwords.h
  * @brief Passwords as argon2id hashes in PHC text, with a bound on how many are computed at once.
  *
- * One hash needs 19 MiB for some tens of milliseconds.  That memory is mapped for one computation and
- * returned to the system; two computations at once are the most.
+ * One hash needs 19 MiB for some tens of milliseconds.  That memory is mapped for one computation
+ * and returned to the system; two computations at once are the most.
  */
 #ifndef KEYMANAGER_PASSWORDS_H
 #define KEYMANAGER_PASSWORDS_H
@@ -30,7 +30,7 @@ void passwords_done(struct passwords *passwords);
 int passwords_hash(struct passwords *passwords, struct gh_str password,
 	char ret_phc[PASSWORD_PHC_MAX]);
 /** Does @p password belong to @p phc?  @param phc  n = 0: there is no such user; it takes as long.
- *  @return 0; GH_EDENIED; GH_EAGAIN; GH_EINVAL: the hash is damaged or asks for too much; GH_ENOMEM. */
+ *  @return 0; GH_EDENIED; GH_EAGAIN; GH_EINVAL: @p phc is damaged or costs too much; GH_ENOMEM. */
 int passwords_verify(struct passwords *passwords, struct gh_str password, struct gh_str phc);
 
 #endif

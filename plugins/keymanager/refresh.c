@@ -3,10 +3,10 @@
  * @file refresh.c
  * @brief Refresh tokens that are used once (RFC 9700, 4.14.2).
  *
- * A refresh token is 48 random bytes: 16 name its family and stay the same, the rest changes with each
- * use.  The family is one document that keeps the SHA-256 of the token that may be used next.  Whoever
- * comes with the right family and another token has one that was used before, so one of two parties
- * has stolen it: the family ends, and with it the access token that it gave last.
+ * A refresh token is 48 random bytes: 16 name its family and stay the same, the rest changes with
+ * each use.  The family is one document that keeps the SHA-256 of the token that may be used next.
+ * Whoever comes with the right family and another token has one that was used before, so one of two
+ * parties has stolen it: the family ends, and with it the access token that it gave last.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -68,7 +68,7 @@ write_family(struct km *km, const uint8_t *family, uint64_t expect_rev,
 		const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("refresh_token"),
 			gh_str_of(id), body, expect_rev };
 
-		r = km->docs.vt->commit(km->docs.self, &op, 1, NULL, NULL);
+		r = km_commit(km, &op, 1, NULL);
 	}
 	free((void *)body.p);
 	crypto_wipe(bytes, sizeof(bytes));
@@ -114,8 +114,7 @@ find_family(struct km *km, struct gh_str token, struct km_refresh *ret_refresh)
 	crypto_wipe(bytes, sizeof(bytes));
 	r = crypto_sha256_hex(token, hex);
 	if (r == 0)
-		r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("refresh_token"), gh_str_of(id),
-			&found);
+		r = km_get(km, KM_TENANT, "refresh_token", gh_str_of(id), &found);
 	if (r < 0)
 		return r == GH_ENOENT ? GH_EDENIED : r;
 	struct km_refresh refresh = { found, found->docs[0].id, found->docs[0].body,
@@ -163,7 +162,7 @@ void
 km_refresh_done(struct km *km, struct km_refresh *refresh)
 {
 	if (refresh->found != NULL)
-		km->docs.vt->found_free(refresh->found);
+		km_found_free(km, refresh->found);
 	*refresh = (struct km_refresh){ .found = NULL };
 }
 
@@ -186,7 +185,7 @@ km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_se
 		{ GH_DOC_PUT, KM_TENANT, GH_STR("revocation"), jti, revocation, GH_REV_ANY },
 	};
 
-	r = km->docs.vt->commit(km->docs.self, ops, jti.n != 0 ? 2 : 1, ret_seq, NULL);
+	r = km_commit(km, ops, jti.n != 0 ? 2 : 1, ret_seq);
 	free((void *)revocation.p);
 	return r;
 }

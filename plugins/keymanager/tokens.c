@@ -13,7 +13,7 @@ now_s(void)
 	return gh_now_us() / 1000000;
 }
 
-/* ---- Issue ------------------------------------------------------------------------------------- */
+/* ---- Issue ----------------------------------------------------------------------------------- */
 
 /** Claims that both kinds of token have; times are told by @p iat_s and @p exp_s. */
 static int
@@ -81,7 +81,8 @@ km_access_issue(struct km *km, struct km_access *access)
 }
 
 static int
-issue_internal(struct km *km, const struct gh_token_request *request, struct gh_token_issued *issued)
+issue_internal(struct km *km, const struct gh_token_request *request,
+	struct gh_token_issued *issued)
 {
 	uint64_t iat_s = now_s(), exp_s = expiry(iat_s, request->validity_s, km->internal_key_s);
 	bool has_tenant = request->tenant.n != 0 && !gh_str_eq(request->tenant, KM_TENANT);
@@ -107,7 +108,8 @@ static int
 issue_application(struct km *km, const struct gh_token_request *request,
 	struct gh_token_issued *issued, char scopes[SCOPES_MAX])
 {
-	struct gh_str tenant = request->tenant.n != 0 ? request->tenant : KM_TENANT, owner, owner_tenant;
+	struct gh_str tenant = request->tenant.n != 0 ? request->tenant : KM_TENANT;
+	struct gh_str owner, owner_tenant;
 	struct scopes_owner nobody = { NULL, 0 };
 	struct gh_user *user = NULL;
 	struct km_client client;
@@ -169,7 +171,7 @@ tokens_issued_free(struct gh_token_issued *issued)
 	km_block_free(issued);
 }
 
-/* ---- Check ------------------------------------------------------------------------------------- */
+/* ---- Check ----------------------------------------------------------------------------------- */
 
 struct gh_str
 km_claims_tenant(const struct jose_claims *claims)
@@ -187,9 +189,9 @@ check_state(struct km *km, const struct jose_claims *claims)
 
 	if (claims->jti.n == 0 || claims->jti.n > GH_DOC_ID_MAX)
 		return GH_EDENIED;
-	r = km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("revocation"), claims->jti, &found);
+	r = km_get(km, KM_TENANT, "revocation", claims->jti, &found);
 	if (r == 0) {
-		km->docs.vt->found_free(found);
+		km_found_free(km, found);
 		return GH_EDENIED;
 	}
 	if (r != GH_ENOENT)
@@ -264,7 +266,7 @@ tokens_principal_free(struct gh_principal *principal)
 	km_block_free(principal);
 }
 
-/* ---- Revoke ------------------------------------------------------------------------------------ */
+/* ---- Revoke ---------------------------------------------------------------------------------- */
 
 /** Revocations stand in the default tenant: ids of tokens are unique everywhere. */
 int
@@ -282,7 +284,7 @@ km_token_revoke(struct km *km, struct gh_str jti, uint64_t expires_at_s, uint64_
 	const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("revocation"), jti, body,
 		GH_REV_ANY };
 
-	r = km->docs.vt->commit(km->docs.self, &op, 1, ret_seq, NULL);
+	r = km_commit(km, &op, 1, ret_seq);
 	free((void *)body.p);
 	return r;
 }

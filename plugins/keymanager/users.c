@@ -18,8 +18,8 @@
 #define RANDOM_PASSWORD_BYTES 18 /* 24 characters */
 #define FILE_PATH_MAX 4096
 
-/** The first administrator being made.  Hashing its password takes longer than all the rest of a start,
- *  so a thread does it; who wants to know a user meanwhile waits. */
+/** The first administrator being made.  Hashing its password takes longer than all the rest of a
+ *  start, so a thread does it; who wants to know a user meanwhile waits. */
 struct km_first_admin {
 	struct km *km;
 	pthread_t thread;
@@ -53,7 +53,7 @@ wait_for_first_admin(struct km *km)
 	return is_done ? GH_OK : GH_EAGAIN;
 }
 
-/* ---- Users ------------------------------------------------------------------------------------- */
+/* ---- Users ----------------------------------------------------------------------------------- */
 
 void
 km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant)
@@ -117,11 +117,11 @@ find_user(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_doc
 	r = wait_for_first_admin(km);
 	if (r < 0)
 		return r;
-	r = km->docs.vt->get(km->docs.self, tenant, GH_STR("user"), name, &found);
+	r = km_get(km, tenant, "user", name, &found);
 	if (r < 0)
 		return r;
 	if (!doc_bool(found->docs[0].body, "enabled", true)) {
-		km->docs.vt->found_free(found);
+		km_found_free(km, found);
 		return GH_ENOENT;
 	}
 	*ret_found = found;
@@ -152,8 +152,7 @@ check_password(struct km *km, struct gh_str user, struct gh_str password, struct
 			GH_STR_ARG(name));
 		r = GH_EDENIED;
 	}
-	if (found != NULL)
-		km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	return r;
 }
 
@@ -166,11 +165,11 @@ km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name, struct g
 	if (r < 0)
 		return r;
 	*ret_user = user_new(&found->docs[0]);
-	km->docs.vt->found_free(found);
+	km_found_free(km, found);
 	return *ret_user != NULL ? GH_OK : GH_ENOMEM;
 }
 
-/* ---- The first administrator -------------------------------------------------------------------- */
+/* ---- The first administrator ----------------------------------------------------------------- */
 
 /** Write the user `admin`.  @param old  its document, or NULL: it must not exist yet.
  *  @return 0, GH_ECONFLICT: another node was first, or an error. */
@@ -201,7 +200,7 @@ store_admin(struct km *km, struct gh_str password, const struct gh_doc *old)
 		const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("user"), ADMIN, body,
 			old != NULL ? old->rev : GH_REV_NONE };
 
-		r = km->docs.vt->commit(km->docs.self, &op, 1, NULL, NULL);
+		r = km_commit(km, &op, 1, NULL);
 	}
 	free((void *)body.p);
 	return r;
@@ -288,7 +287,7 @@ prepare_first_admin(struct km_first_admin *first, struct gh_str password)
 	int n = snprintf(first->path, sizeof(first->path), "%s/admin-password",
 		gh_inst_state_dir(km->inst));
 	int r = n < 0 || (size_t)n >= sizeof(first->path) || password.n > PASSWORD_MAX ? GH_ETOOBIG
-		: km->docs.vt->get(km->docs.self, KM_TENANT, GH_STR("user"), ADMIN, &first->found);
+		: km_get(km, KM_TENANT, "user", ADMIN, &first->found);
 
 	if (r < 0 && r != GH_ENOENT)
 		return r;
@@ -303,7 +302,7 @@ static void
 free_first_admin(struct km *km, struct km_first_admin *first)
 {
 	if (first->found != NULL)
-		km->docs.vt->found_free(first->found);
+		km_found_free(km, first->found);
 	pthread_cond_destroy(&first->change);
 	pthread_mutex_destroy(&first->lock);
 	crypto_wipe_free(first, sizeof(*first));
@@ -344,7 +343,7 @@ km_users_close(struct km *km)
 	km->first_admin = NULL;
 }
 
-/* ---- identity/1 -------------------------------------------------------------------------------- */
+/* ---- identity/1 ------------------------------------------------------------------------------ */
 
 int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,

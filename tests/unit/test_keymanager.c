@@ -9,10 +9,11 @@
 #include "plugins/keymanager/scopes.h"
 #include "tests/unit/unit.h"
 
-/* ---- Passwords --------------------------------------------------------------------------------- */
+/* ---- Passwords ------------------------------------------------------------------------------- */
 
 /** "correct horse", hashed by the argon2 reference tool with a small cost. */
-#define KNOWN "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$bIKRw3Ua1pluirFy81fnppmR01EnUxY3hLEBwbWxBG8"
+#define KNOWN "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" \
+	"bIKRw3Ua1pluirFy81fnppmR01EnUxY3hLEBwbWxBG8"
 
 static void
 test_password_round_trip(void)
@@ -47,7 +48,8 @@ static void
 test_hashes_refused(void)
 {
 	static const char *const rows[] = {
-		"x", "$", "$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
+		"x", "$",
+		"$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
 		"$argon2id$v=16$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
 		"$argon2id$v=19$m=64,t=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
 		"$argon2id$v=19$m=64,t=1,p=1,x=2$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA",
@@ -97,7 +99,7 @@ test_third_computation_is_told_to_come_again(void)
 	passwords_done(&p);
 }
 
-/* ---- Scopes ------------------------------------------------------------------------------------ */
+/* ---- Scopes ---------------------------------------------------------------------------------- */
 
 /** As the catalogue: the scope "books_write" is for creators, "books_read" for everybody. */
 static bool
@@ -117,10 +119,12 @@ test_granted_scopes(void)
 		{ "admin", "   ", "default" },
 		{ "admin", "apim:no_such_thing", "default" },
 		{ "admin", "apim:api_view  apim:api_view openid", "apim:api_view openid" },
-		{ "Internal/creator", "apim:api_create apim:api_publish apim:admin", "apim:api_create" },
+		{ "Internal/creator", "apim:api_create apim:api_publish apim:admin",
+			"apim:api_create" },
 		{ "Internal/publisher", "apim:api_create apim:api_publish", "apim:api_publish" },
 		{ "Internal/subscriber", "apim:subscribe apim:api_view", "apim:subscribe" },
-		{ "Internal/devops", "apim:api_import_export apim:admin", "apim:api_import_export" },
+		{ "Internal/devops", "apim:api_import_export apim:admin",
+			"apim:api_import_export" },
 		{ "Internal/observer", "apim:api_view apim:api_create", "apim:api_view" },
 		{ "Internal/everyone", "apim:api_view openid default", "openid default" },
 		{ "Admin", "apim:admin", "default" }, /* names of roles have case */
@@ -134,8 +138,8 @@ test_granted_scopes(void)
 		struct scopes_owner owner = { &role, 1 };
 		char granted[SCOPES_MAX];
 
-		CU_ASSERT_EQUAL(scopes_grant(gh_str_of(rows[i].requested), &owner, other_scopes, NULL,
-			granted), 0);
+		CU_ASSERT_EQUAL(scopes_grant(gh_str_of(rows[i].requested), &owner, other_scopes,
+			NULL, granted), 0);
 		CU_ASSERT_STRING_EQUAL(granted, rows[i].granted);
 	}
 }
@@ -168,7 +172,8 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(test_password_round_trip), UNIT_TEST(test_password_of_another_implementation),
+		UNIT_TEST(test_password_round_trip),
+		UNIT_TEST(test_password_of_another_implementation),
 		UNIT_TEST(test_hashes_refused), UNIT_TEST(test_passwords_of_any_length),
 		UNIT_TEST(test_third_computation_is_told_to_come_again),
 		UNIT_TEST(test_granted_scopes), UNIT_TEST(test_scope_lists_are_bounded),
