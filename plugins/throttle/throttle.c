@@ -72,14 +72,13 @@ struct process {
 	pthread_mutex_t lock;
 	struct throttle_policies *published; /* lock */
 	uint64_t published_seq;              /* lock */
-	struct table_mail *on_the_way;       /* lock: sent to workers, not delivered yet */
+	bool *has_worker;                    /* lock: those between worker_start() and _stop() */
 	struct gh_metric *refused[LEVELS], *unknown, *keys;
 };
 
 /* What a worker acts on. */
 struct worker {
-	struct throttle_policies *policies;
-	uint64_t seq;
+	struct throttle_policies *policies; /* a reference; NULL after worker_stop() */
 };
 
 /* What the LIMIT hook found, for the fields of the response. */
@@ -357,57 +356,48 @@ abort_next(void *arg)
 	p->next = NULL;
 }
 
-/* A table on its way to a worker.  A worker that never starts, or has ended, gets no mail any more:
- * close() frees what is still listed. */
+/* A table on its way to a worker. */
 struct table_mail {
 	struct gh_mail mail;
-	struct table_mail *before, *after;
 	struct process *process;
 	struct throttle_policies *policies; /* a reference of its own */
 	uint64_t seq;
 };
 
-static void
-list_mail(struct process *p, struct table_mail *m)
-{
-	pthread_mutex_lock(&p->lock);
-	m->before = NULL;
-	m->after = p->on_the_way;
-	if (m->after != NULL)
-		m->after->before = m;
-	p->on_the_way = m;
-	pthread_mutex_unlock(&p->lock);
-}
-
-static void
-free_mail(struct process *p, struct table_mail *m)
-{
-	pthread_mutex_lock(&p->lock);
-	if (m->before != NULL)
-		m->before->after = m->after;
-	else
-		p->on_the_way = m->after;
-	if (m->after != NULL)
-		m->after->before = m->before;
-	pthread_mutex_unlock(&p->lock);
-	throttle_policies_unref(m->policies);
-	free(m);
-}
-
-/* WORKER: act on it from now on, unless it is older than what we have. */
+/* WORKER: act on it from now on.  Mail that was sent before worker_stop() may come after it. */
 static void
 take_table(struct gh_worker *worker, struct gh_mail *mail)
 {
 	struct table_mail *m = (struct table_mail *)mail;
 	struct worker *w = gh_worker_data(m->process->inst, worker);
 
-	if (m->seq >= w->seq) {
+	if (w->policies != NULL) {
 		throttle_policies_unref(w->policies);
-		w->policies = throttle_policies_ref(m->policies);
-		w->seq = m->seq;
+		w->policies = m->policies;
 		follow_acks_set(&m->process->acks, gh_worker_index(worker), m->seq);
+	} else {
+		throttle_policies_unref(m->policies);
 	}
-	free_mail(m->process, m);
+	free(m);
+}
+
+/* Send what is published to the workers that run; the others take it when they start.  Under the
+ * lock: so no mail is left behind in the mailbox of a worker that has ended or never started. */
+static int
+post_tables(struct process *p)
+{
+	for (unsigned i = 0; i < gh_worker_count(p->inst); i++) {
+		if (!p->has_worker[i])
+			continue;
+		struct table_mail *m = malloc(sizeof(*m));
+
+		if (m == NULL)
+			return GH_ENOMEM;
+		*m = (struct table_mail){ .mail.fn = take_table, .process = p,
+			.policies = throttle_policies_ref(p->published), .seq = p->published_seq };
+		gh_worker_post(gh_worker_at(p->inst, i), &m->mail);
+	}
+	return 0;
 }
 
 static int
@@ -423,20 +413,12 @@ publish(void *arg, uint64_t seq)
 		p->next = NULL;
 	}
 	p->published_seq = seq;
+	int r = post_tables(p);
+
 	pthread_mutex_unlock(&p->lock);
 	throttle_policies_unref(old);
-	for (unsigned i = 0; i < gh_worker_count(p->inst); i++) {
-		struct table_mail *m = malloc(sizeof(*m));
-
-		if (m == NULL)
-			return GH_ENOMEM;
-		*m = (struct table_mail){ .mail.fn = take_table, .process = p,
-			.policies = throttle_policies_ref(p->published), .seq = seq };
-		list_mail(p, m);
-		gh_worker_post(gh_worker_at(p->inst, i), &m->mail);
-	}
 	gh_metric_set(p->keys, (int64_t)throttle_counters_keys(p->counters));
-	return 0;
+	return r;
 }
 
 static void
@@ -529,6 +511,7 @@ release(struct process *p)
 	throttle_policies_unref(p->next);
 	throttle_policies_unref(p->published);
 	throttle_counters_free(p->counters);
+	free(p->has_worker);
 	pthread_mutex_destroy(&p->lock);
 }
 
@@ -545,7 +528,8 @@ open_throttle(void *process, const void *config, struct gh_inst *inst)
 	metrics_new(p, inst);
 	p->published = throttle_policies_new();
 	p->counters = throttle_counters_new(c->max_keys);
-	if (p->published == NULL || p->counters == NULL)
+	p->has_worker = calloc(gh_worker_count(inst), sizeof(*p->has_worker));
+	if (p->published == NULL || p->counters == NULL || p->has_worker == NULL)
 		goto out;
 	r = GH_BIND(inst, GH_SVC_FEED, &feed);
 	if (r == 0)
@@ -571,8 +555,6 @@ close_throttle(void *process)
 
 	follow_stop(&p->follow);
 	pthread_join(p->follower, NULL);
-	while (p->on_the_way != NULL)
-		free_mail(p, p->on_the_way);
 	release(p);
 }
 
@@ -584,19 +566,23 @@ start_worker(void *process, struct gh_worker *worker, void *worker_data)
 
 	pthread_mutex_lock(&p->lock);
 	w->policies = throttle_policies_ref(p->published);
-	w->seq = p->published_seq;
+	p->has_worker[gh_worker_index(worker)] = true;
+	uint64_t seq = p->published_seq;
+
 	pthread_mutex_unlock(&p->lock);
-	follow_acks_set(&p->acks, gh_worker_index(worker), w->seq);
+	follow_acks_set(&p->acks, gh_worker_index(worker), seq);
 	return 0;
 }
 
 static void
 stop_worker(void *process, struct gh_worker *worker, void *worker_data)
 {
+	struct process *p = process;
 	struct worker *w = worker_data;
 
-	(void)process;
-	(void)worker;
+	pthread_mutex_lock(&p->lock);
+	p->has_worker[gh_worker_index(worker)] = false;
+	pthread_mutex_unlock(&p->lock);
 	throttle_policies_unref(w->policies);
 	w->policies = NULL;
 }

@@ -27,9 +27,9 @@ struct gh_mail {
 	void (*fn)(struct gh_worker *worker, struct gh_mail *mail);
 };
 /** Put @p mail into the worker's mailbox.  ANY, lock-free, never fails; in order per sender.  Mail sent
- *  before the worker has started waits; mail left when it stops is delivered before worker_stop().  What
- *  comes later, or to a worker that never starts, is not delivered: a sender that may still send then
- *  keeps track of its mail and frees the rest in close().
+ *  before the worker has started waits; what was sent until worker_stop() returned is delivered, the
+ *  last of it right after worker_stop().  Mail sent later, or to a worker that never starts, is not
+ *  delivered: a sender that might do that notes, under a lock of its own, which workers run.
  *  @param mail  GIVE. */
 GH_API void gh_worker_post(struct gh_worker *worker, struct gh_mail *mail);
 
