@@ -32,8 +32,11 @@ struct expired {
 	struct ldb_buf names[EXPIRE_PIECE]; /* tenant, then id */
 	size_t n;
 	uint64_t next_s; /* when the first one that is not among them expires */
+	leveldb_writebatch_t *orphans; /* deletes entries that belong to no document */
+	size_t orphan_count;
 };
 
+/** @return 0; GH_ENOENT: the key is damaged; GH_ENOMEM. */
 static int
 add_expired(struct expired *e, struct gh_str key)
 {
@@ -41,7 +44,7 @@ add_expired(struct expired *e, struct gh_str key)
 	struct gh_str head, raw;
 
 	if (!ldb_take(&key, 9, &head) || !ldb_take_doc_key(&key, &kind, &raw))
-		return GH_EIO;
+		return GH_ENOENT;
 	struct ldb_buf *name = &e->names[e->n];
 
 	ldb_put_unescaped(name, raw);
@@ -56,6 +59,33 @@ add_expired(struct expired *e, struct gh_str key)
 		.kind = gh_str_of(kind->name), .id = { name->p + tenant_n, name->n - tenant_n },
 		.expect_rev = GH_REV_ANY,
 	};
+	return GH_OK;
+}
+
+/** Take the document of one entry, or the entry itself when no document has it.  That cannot be;
+ *  but if it were, the entry would be found again and again. */
+static int
+take_entry(struct ldb_view *view, struct expired *e, struct gh_str entry)
+{
+	struct ldb_buf key = { .n = 0 };
+	struct gh_str stored;
+	int r = add_expired(e, entry);
+
+	if (r == 0) {
+		const struct gh_doc_op *op = &e->ops[e->n - 1];
+
+		ldb_key_doc(&key, e->kinds[e->n - 1], op->tenant, op->id);
+		r = key.has_failed ? GH_ENOMEM : ldb_view_get(view, ldb_buf_str(&key), &stored);
+		if (r == 0)
+			leveldb_free((void *)stored.p);
+		else
+			ldb_buf_free(&e->names[--e->n]);
+		ldb_buf_free(&key);
+	}
+	if (r != GH_ENOENT)
+		return r;
+	leveldb_writebatch_delete(e->orphans, entry.p, entry.n);
+	e->orphan_count++;
 	return GH_OK;
 }
 
@@ -86,11 +116,11 @@ find_expired(struct ldb *p, uint64_t now_s, struct expired *e)
 
 		ldb_take_uint(&key, 1, &skipped);
 		ldb_take_uint(&key, 8, &expires_s);
-		if (expires_s >= now_s || e->n == EXPIRE_PIECE) {
+		if (expires_s >= now_s || e->n + e->orphan_count >= EXPIRE_PIECE) {
 			e->next_s = expires_s;
 			break;
 		}
-		r = add_expired(e, ldb_iter_key(it));
+		r = take_entry(&view, e, ldb_iter_key(it));
 	}
 	r = ldb_iter_end(&p->db, it, r);
 	ldb_view_close(&view);
@@ -111,6 +141,7 @@ expire(struct ldb *p)
 
 	if (e == NULL)
 		return false;
+	e->orphans = leveldb_writebatch_create();
 	int r = find_expired(p, now_s, e);
 	struct ldb_request request = { .ops = e->ops, .kinds = e->kinds, .n = e->n };
 	struct ldb_request *group[] = { &request };
@@ -119,6 +150,11 @@ expire(struct ldb *p)
 		ldb_write_group(p, group, 1);
 		r = request.r;
 		gh_metric_add(p->expired, r == 0 ? e->n : 0);
+	}
+	if (r == 0 && e->orphan_count > 0) {
+		gh_inst_log(p->inst, LOG_WARNING, "database %s: %zu entries of the expiry queue "
+			"belong to no document; they are removed", p->db.dir, e->orphan_count);
+		r = ldb_db_write(&p->db, e->orphans, false);
 	}
 	if (r == 0)
 		w->next_expiry_s = e->next_s;
@@ -129,6 +165,7 @@ expire(struct ldb *p)
 
 	for (size_t i = 0; i < EXPIRE_PIECE; i++)
 		ldb_buf_free(&e->names[i]);
+	leveldb_writebatch_destroy(e->orphans);
 	free(e);
 	return has_more;
 }

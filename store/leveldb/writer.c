@@ -140,6 +140,10 @@ recover(struct ldb *p)
 		gh_inst_log(p->inst, LOG_WARNING, "database %s: commits %llu to %llu, whose write "
 			"had failed, are there after all", p->db.dir,
 			(unsigned long long)w->last_seq + 1, (unsigned long long)newest);
+	if (newest < w->last_seq)
+		gh_inst_log(p->inst, LOG_CRIT, "database %s: acknowledged commits %llu to %llu are "
+			"lost; the disk does not keep what it says it has written", p->db.dir,
+			(unsigned long long)newest + 1, (unsigned long long)w->last_seq);
 	pthread_mutex_lock(&w->lock);
 	w->last_seq = newest;
 	w->oldest_seq = oldest;

@@ -93,6 +93,16 @@ kit_last_log(void)
 	return last_log;
 }
 
+bool
+kit_log_has(const char *text)
+{
+	pthread_mutex_lock(&log_lock);
+	bool has_it = strstr(last_log, text) != NULL;
+
+	pthread_mutex_unlock(&log_lock);
+	return has_it;
+}
+
 struct gh_metric *
 gh_metric_new(struct gh_inst *inst, enum gh_metric_kind kind, const char *name, const char *help,
 	const char *labels)

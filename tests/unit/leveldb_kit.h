@@ -27,6 +27,8 @@ extern bool kit_is_loud;                   /**< Print what is logged. */
 extern atomic_bool kit_is_ready;           /**< What the plugin said last. */
 /** The last line that was logged. */
 const char *kit_last_log(void);
+/** Does it contain @p text?  While threads of the plugin may log. */
+bool kit_log_has(const char *text);
 
 /** A directory of this process under the working directory; removed at exit.  @return STATIC. */
 const char *kit_state_dir(void);
