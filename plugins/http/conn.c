@@ -333,7 +333,6 @@ begin(struct conn *c, const char *method, const char *version)
 		return http_reply_refusal(c, refusal);
 	gh_metric_add(port->worker->counts->requests_total, 1);
 	c->field_count = http_guard_strip(c->fields, c->field_count);
-	c->body_length = facts.body_length;
 	c->is_head_request = strcmp(method, "HEAD") == 0;
 	c->stage = STAGE_BODY;
 	c->stall_since_ms = uv_now(port->worker->loop);
@@ -369,15 +368,15 @@ take_body(struct conn *c, const char *data, size_t *data_size)
 {
 	size_t left = *data_size;
 
-	c->may_read = true;
-	while (left > 0 && c->may_read && !c->reply.is_ended && !c->is_cut) {
-		c->may_read = false; /* unless ready() is called meanwhile */
+	do {
+		if (c->reply.is_ended)
+			break;
+		c->may_read = false; /* ready() may be called meanwhile */
 		size_t n = gh_engine_body(c->txn, data, left);
 
-		c->may_read = c->may_read || n > 0;
 		data += n;
 		left -= n;
-	}
+	} while (left > 0 && c->may_read && !c->is_cut);
 	c->body_seen += *data_size - left;
 	if (c->is_cut)
 		return MHD_NO;

@@ -149,7 +149,6 @@ struct conn {
 	bool may_read;                   /**< ops->ready() was called. */
 	bool is_refused;                 /**< And reported. */
 	uint64_t suspended_at_ms;
-	int64_t body_length;             /**< -1: chunked. */
 	uint64_t body_seen, body_dropped;
 	uint64_t stall_seen, stall_since_ms; /**< body_seen when the stall clock was set. */
 	size_t head_bytes;               /**< Of the request. */

@@ -387,7 +387,7 @@ start_kernel(void)
 	char error[256];
 
 	options.tls_priorities = GH_STR("SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
-	snprintf(inst.state_dir, sizeof(inst.state_dir), "/tmp/gh-http-XXXXXX");
+	snprintf(inst.state_dir, sizeof(inst.state_dir), "test_http-XXXXXX");
 	if (mkdtemp(inst.state_dir) == NULL)
 		abort();
 	process = calloc(1, gh_plugin.process_size);
