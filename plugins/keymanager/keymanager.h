@@ -286,7 +286,8 @@ bool km_request_client(struct km_request *request);
 /** A form parameter that may stand once at most (RFC 6749, 3.2). */
 struct gh_str km_request_param(const struct km_request *request, const char *name);
 void km_reply_error(struct gh_call *call, const struct km_error *error);
-/** The error of a gh_err: 503 for GH_EAGAIN, else 500, logged.  @return false, for the callers. */
+/** The error of a gh_err: 503 for GH_EAGAIN and GH_EIO, else 500; logged.  @return false, for the
+ *  callers. */
 bool km_reply_failure(struct gh_call *call, int err, const char *what);
 /** Reply with JSON that must not be cached.  @param json  GIVE; NULL: out of memory. */
 void km_reply_json(struct gh_call *call, unsigned status, json_t *json);

@@ -58,16 +58,16 @@ km_reply_failure(struct gh_call *call, int err, const char *what)
 {
 	static const struct km_error busy = { 503, "temporarily_unavailable",
 		"Too many attempts at once; try again later" };
+	static const struct km_error no_store = { 503, "temporarily_unavailable",
+		"The store has trouble; try again later" };
 	static const struct km_error failed = { 500, "server_error",
 		"The request could not be served" };
 
-	if (err == GH_EAGAIN) {
-		(void)gh_call_reply_field(call, GH_STR("Retry-After"), GH_STR("1"));
-		km_reply_error(call, &busy);
-	} else {
+	if (err != GH_EAGAIN)
 		gh_call_log(call, LOG_ERR, "%s: %s", what, gh_strerror(err));
-		km_reply_error(call, &failed);
-	}
+	if (err == GH_EAGAIN || err == GH_EIO)
+		(void)gh_call_reply_field(call, GH_STR("Retry-After"), GH_STR("1"));
+	km_reply_error(call, err == GH_EAGAIN ? &busy : err == GH_EIO ? &no_store : &failed);
 	return false;
 }
 
