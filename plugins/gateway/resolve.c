@@ -368,11 +368,25 @@ resolve_start(struct resolver *r, struct gh_str host, struct resolve_query *quer
 	ares_getaddrinfo(r->channel, e->host, NULL, &hints, on_answer, e);
 }
 
+static int
+set_servers(struct resolver *r, struct gh_str servers)
+{
+	char *text = strndup(servers.n > 0 ? servers.p : "", servers.n);
+	int status = ARES_SUCCESS;
+
+	if (text == NULL)
+		return GH_ENOMEM;
+	if (servers.n > 0)
+		status = ares_set_servers_ports_csv(r->channel, text);
+	free(text);
+	return status == ARES_SUCCESS ? 0 : GH_EINVAL;
+}
+
 int
-resolver_new(struct uv_loop_s *loop, struct resolver **ret_resolver)
+resolver_new(struct uv_loop_s *loop, struct gh_str servers, struct resolver **ret_resolver)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
-	struct ares_options options = { .timeout = 1500, .tries = 2,
+	struct ares_options options = { .timeout = 1000, .tries = 2,
 		.sock_state_cb = on_socket_state, .sock_state_cb_data = r };
 
 	if (r == NULL)
@@ -382,6 +396,13 @@ resolver_new(struct uv_loop_s *loop, struct resolver **ret_resolver)
 		ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
 		free(r);
 		return GH_EIO;
+	}
+	int r2 = set_servers(r, servers);
+
+	if (r2 < 0) {
+		ares_destroy(r->channel);
+		free(r);
+		return r2;
 	}
 	uv_timer_init(loop, &r->timer);
 	r->timer.data = r;

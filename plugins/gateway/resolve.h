@@ -42,8 +42,9 @@ struct resolve_query {
 int resolve_library_init(void);
 void resolve_library_done(void);
 
-/** @return 0, GH_ENOMEM, GH_EIO (the library did not start). */
-int resolver_new(struct uv_loop_s *loop, struct resolver **ret_resolver);
+/** @param servers  comma-separated name servers, "192.0.2.1:53"; n = 0: those of /etc/resolv.conf.
+ *  @return 0, GH_ENOMEM, GH_EINVAL (servers), GH_EIO (the library did not start). */
+int resolver_new(struct uv_loop_s *loop, struct gh_str servers, struct resolver **ret_resolver);
 /** No query may wait any more.  Memory goes when the loop has closed its handles. */
 void resolver_free(struct resolver *resolver);
 

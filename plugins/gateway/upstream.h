@@ -41,6 +41,7 @@ struct upstream_options {
 	uint64_t max_idle;          /**< Unused connections kept per endpoint [512]. */
 	uint64_t max_connections;   /**< Per endpoint and worker [no limit]. */
 	struct gh_str ca_file;      /**< PEM; n = 0: the system's.  Lives as long as the trust. */
+	struct gh_str name_servers; /**< Comma separated; n = 0: those of /etc/resolv.conf. */
 	bool insecure;              /**< Do not verify certificates; for tests with foreign ones. */
 };
 
@@ -66,7 +67,7 @@ int upstream_trust_new(const struct upstream_options *options, struct upstream_t
 void upstream_trust_free(struct upstream_trust *trust);
 
 /** WORKER, in worker_start().  @param options, trust  BORROW until the pool is freed.
- *  @return 0, GH_ENOMEM, GH_EIO (the resolver did not start). */
+ *  @return 0, GH_ENOMEM, GH_EINVAL (name servers), GH_EIO (the resolver did not start). */
 int upstream_pool_new(struct uv_loop_s *loop, const struct upstream_options *options,
 	struct upstream_trust *trust, struct upstream_pool **ret_pool);
 /** WORKER, in worker_stop(): closes every connection.  Memory goes when the loop has closed its

@@ -245,7 +245,7 @@ upstream_pool_new(struct uv_loop_s *loop, const struct upstream_options *options
 	pool->input = malloc(UPSTREAM_READ_SIZE);
 	if (pool->scratch == NULL || pool->input == NULL)
 		goto out;
-	r = resolver_new(loop, &pool->resolver);
+	r = resolver_new(loop, options->name_servers, &pool->resolver);
 	if (r < 0)
 		goto out;
 	uv_timer_init(loop, &pool->sweep);
