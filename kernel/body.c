@@ -8,6 +8,15 @@
 #include "kernel/base.h"
 #include "kernel/txn.h"
 
+/* A body that was waited for has come to its end, or never will: the response follows. */
+static void
+respond(struct gh_txn *txn)
+{
+	txn->state = KRN_TXN_RUNNING;
+	krn_txn_enter_phase(txn, GH_RESPONSE);
+	krn_txn_run(txn);
+}
+
 /* ---- Request body: engine -> (whole) -> sink --------------------------------------------------- */
 
 /* The engine may go on, if it was refused before. */
@@ -56,13 +65,11 @@ keep(struct gh_txn *txn, const char *p, size_t n)
 	req->is_dropped = true;
 	req->is_wanted = false;
 	if (txn->state == KRN_TXN_WAIT_REQUEST) {
-		txn->state = KRN_TXN_RUNNING;
 		krn_txn_reply_error(txn, r == GH_ETOOBIG ? 413 : 503,
 			r == GH_ETOOBIG ? "Content Too Large" : "Service Unavailable",
 			r == GH_ETOOBIG ? "The request body is longer than this resource accepts."
 					: "Out of memory.");
-		krn_txn_enter_phase(txn, GH_RESPONSE);
-		krn_txn_run(txn);
+		respond(txn);
 	}
 	return n;
 }
@@ -222,9 +229,7 @@ collect(struct gh_txn *txn, const char *p, size_t n)
 	resp->source->cancel(resp->source_ctx);
 	krn_txn_reply_error(txn, 502, "Bad Gateway",
 		"The response body is longer than a policy on it accepts.");
-	txn->state = KRN_TXN_RUNNING;
-	krn_txn_enter_phase(txn, GH_RESPONSE);
-	krn_txn_run(txn);
+	respond(txn);
 	return 0;
 }
 
@@ -257,13 +262,10 @@ gh_txn_response_end(struct gh_txn *txn)
 	krn_txn_enter(txn);
 	resp->is_ended = true;
 	resp->source_waits = false;
-	if (txn->state == KRN_TXN_WAIT_RESPONSE) {
-		txn->state = KRN_TXN_RUNNING;
-		krn_txn_enter_phase(txn, GH_RESPONSE);
-		krn_txn_run(txn);
-	} else {
+	if (txn->state == KRN_TXN_WAIT_RESPONSE)
+		respond(txn);
+	else
 		krn_response_push(txn);
-	}
 	krn_txn_leave(txn);
 }
 
@@ -282,11 +284,8 @@ gh_txn_response_abort(struct gh_txn *txn)
 		txn->ops->abort(txn->conn);
 	} else { /* nothing was promised to the client yet */
 		krn_txn_reply_error(txn, 502, "Bad Gateway", "The backend broke off its response.");
-		if (txn->state == KRN_TXN_WAIT_RESPONSE) {
-			txn->state = KRN_TXN_RUNNING;
-			krn_txn_enter_phase(txn, GH_RESPONSE);
-			krn_txn_run(txn);
-		}
+		if (txn->state == KRN_TXN_WAIT_RESPONSE)
+			respond(txn);
 	}
 	krn_txn_leave(txn);
 }

@@ -11,6 +11,10 @@
 #include "kernel/base.h"
 #include "kernel/log.h"
 #include "kernel/txn.h"
+#include "lib/h1/h1.h"
+
+#define FIELD_NAME_MAX 8192u
+#define FIELD_VALUE_MAX 65536u
 
 /* ---- Slots ------------------------------------------------------------------------------------- */
 
@@ -313,27 +317,11 @@ gh_log(struct gh_txn *txn, int level, const char *fmt, ...)
 
 /* ---- Fields ------------------------------------------------------------------------------------ */
 
-/* Token characters, RFC 9110, 5.6.2. */
-static const bool is_token[256] = { ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
-	['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true,
-	['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true,
-	['A' ... 'Z'] = true, ['a' ... 'z'] = true };
-
 bool
 krn_field_is_valid(struct gh_str name, struct gh_str value)
 {
-	if (name.n == 0 || name.n > 8192 || value.n > 65536)
-		return false;
-	for (size_t i = 0; i < name.n; i++)
-		if (!is_token[(unsigned char)name.p[i]])
-			return false;
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
+	return name.n <= FIELD_NAME_MAX && value.n <= FIELD_VALUE_MAX && h1_is_token(name) &&
+		h1_is_value(value);
 }
 
 int
