@@ -10,7 +10,7 @@
 #define LIB_FORM_FORM_H
 #include <gatehouse/base.h>
 
-/* ---- application/x-www-form-urlencoded, and query strings --------------------------------------- */
+/* ---- application/x-www-form-urlencoded, and query strings ------------------------------------ */
 
 #define FORM_FIELDS_MAX 256   /**< Fields in one form. */
 
@@ -37,12 +37,13 @@ int form_parse(struct gh_str text, struct form **ret_form, const char **ret_why)
 void form_free(struct form *form);
 /** First value of that name; p = NULL: none.  BORROWed from the form, which may be NULL. */
 struct gh_str form_get(const struct form *form, const char *name);
-/** How often the name stands in the form: parameters of OAuth 2 must not be repeated (RFC 6749, 3.2). */
+/** How often the name stands in the form: parameters of OAuth 2 must not be repeated (RFC 6749,
+ *  3.2). */
 size_t form_count(const struct form *form, const char *name);
 /** Is a Content-Type value this one, whatever its parameters?  @param type  "application/json". */
 bool form_is_type(struct gh_str content_type, struct gh_str type);
 
-/* ---- Authorization fields ------------------------------------------------------------------------ */
+/* ---- Authorization fields -------------------------------------------------------------------- */
 
 #define FORM_BASIC_MAX 1024 /**< Longest decoded "user:password". */
 
@@ -61,7 +62,7 @@ int form_basic_parse(struct gh_str authorization, struct form_basic *ret_basic);
  *  @return 0; GH_ENOENT: another scheme, or no field at all; GH_EINVAL: malformed. */
 int form_bearer_parse(struct gh_str authorization, struct gh_str *ret_token);
 
-/* ---- multipart/form-data (RFC 7578) -------------------------------------------------------------- */
+/* ---- multipart/form-data (RFC 7578) ---------------------------------------------------------- */
 
 #define MULTIPART_PARTS_MAX 64
 #define MULTIPART_HEAD_MAX 4096 /**< Bytes of the fields of one part. */
@@ -74,8 +75,8 @@ struct multipart_part {
 	struct gh_str body;
 };
 
-/** Cut a body into its parts.  Strict: a boundary counts only at the beginning of a line and followed
- *  by nothing but blanks; every part needs a name; the closing boundary must be there.
+/** Cut a body into its parts.  Strict: a boundary counts only at the beginning of a line and
+ *  followed by nothing but blanks; every part needs a name; the closing boundary must be there.
  *  @param content_type  of the request, with the boundary parameter.
  *  @param parts         room for @p max parts.
  *  @param[out] ret_why  on failure only: STATIC sentence; may be NULL.

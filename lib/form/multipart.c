@@ -3,8 +3,8 @@
  * @file multipart.c
  * @brief multipart/form-data: find the delimiter lines, then read the fields of each part.
  *
- * A delimiter is CRLF "--" boundary, then blanks and CRLF, or "--" at the end (RFC 2046, 5.1.1).  The
- * first one may stand at the very beginning.  Bytes that only look like one belong to the part.
+ * A delimiter is CRLF "--" boundary, then blanks and CRLF, or "--" at the end (RFC 2046, 5.1.1).
+ * The first one may stand at the very beginning.  Bytes that only look like one belong to the part.
  */
 #include "lib/form/form.h"
 

@@ -160,7 +160,8 @@ integer_of_text(struct gh_str text, int64_t *ret_value)
 	char *end = NULL;
 
 	/* A JSON string is NUL-terminated and holds no NUL, so strtoll() sees all of it. */
-	if (text.n == 0 || text.n > 20 || (text.p[0] != '-' && (text.p[0] < '0' || text.p[0] > '9')))
+	if (text.n == 0 || text.n > 20 ||
+		(text.p[0] != '-' && (text.p[0] < '0' || text.p[0] > '9')))
 		return GH_EINVAL;
 	errno = 0;
 	long long value = strtoll(text.p, &end, 10);

@@ -4,8 +4,8 @@
  * @brief JSON from strangers: parse it within limits, take members by type, write it out.
  *
  * A thin layer over jansson, whose own functions remain in use; what is added here starts with js_.
- * Refused beyond what RFC 8259 forbids: the same name twice in an object, NUL in a string, texts that
- * are too long or nested too deep.  Texts are UTF-8.
+ * Refused beyond what RFC 8259 forbids: the same name twice in an object, NUL in a string, texts
+ * that are too long or nested too deep.  Texts are UTF-8.
  */
 #ifndef LIB_JSON_JSON_H
 #define LIB_JSON_JSON_H
@@ -28,7 +28,7 @@ struct js_limits {
 int js_parse(struct gh_str text, const struct js_limits *limits, json_t **ret_json, char *error,
 	size_t error_size);
 
-/* ---- Members of an object; absent, null and of another type are the same ------------------------ */
+/* ---- Members of an object; absent, null and of another type are the same --------------------- */
 
 /** The string, BORROWed from the object; p = NULL: none. */
 struct gh_str js_str(const json_t *object, const char *name);
@@ -45,7 +45,7 @@ bool js_has(const json_t *object, const char *name);
  *  @return 0; GH_ENOENT: absent or null; GH_EINVAL: no integer, or outside. */
 int js_int_in(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *ret_value);
 
-/* ---- Values -------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 /** Text of a string value; p = NULL for anything else.  BORROW. */
 struct gh_str js_text(const json_t *value);

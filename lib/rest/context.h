@@ -18,7 +18,8 @@ struct rest_owned {
  *  @param method   "GET"; HEAD looks for GET.
  *  @param subpath  with or without version segment.
  *  @param[out] ret_route    set when 0 is returned.
- *  @param[out] ret_allowed  set when GH_EDENIED is returned: "GET, HEAD, OPTIONS, PUT"; room for 80.
+ *  @param[out] ret_allowed  set when GH_EDENIED is returned: "GET, HEAD, OPTIONS, PUT"; room
+ * for 80.
  *  @return 0; GH_ENOENT: no such path; GH_EDENIED: not with this method; GH_ENOMEM. */
 int rest_route_find(struct rest_context *ctx, struct gh_str method, struct gh_str subpath,
 	const struct rest_route **ret_route, char *ret_allowed, size_t allowed_size);

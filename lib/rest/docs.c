@@ -48,7 +48,8 @@ own_found(struct rest_context *ctx, struct gh_docs_found *found)
 }
 
 int
-rest_lookup(struct rest_context *ctx, const char *kind, struct gh_str id, const struct gh_doc **ret_doc)
+rest_lookup(struct rest_context *ctx,
+	const char *kind, struct gh_str id, const struct gh_doc **ret_doc)
 {
 	const struct gh_docs *docs = &ctx->services->docs;
 	struct gh_docs_found *found = NULL;
@@ -65,12 +66,14 @@ rest_lookup(struct rest_context *ctx, const char *kind, struct gh_str id, const 
 }
 
 int
-rest_get(struct rest_context *ctx, const char *kind, struct gh_str id, const struct gh_doc **ret_doc)
+rest_get(struct rest_context *ctx,
+	const char *kind, struct gh_str id, const struct gh_doc **ret_doc)
 {
 	int r = rest_lookup(ctx, kind, id, ret_doc);
 
 	if (r == GH_ENOENT)
-		return rest_fail(ctx, 404, "There is no %s with the id '%.*s'", kind, GH_STR_ARG(id));
+		return rest_fail(ctx, 404,
+			"There is no %s with the id '%.*s'", kind, GH_STR_ARG(id));
 	return r;
 }
 
@@ -130,7 +133,7 @@ rest_find_each(struct rest_context *ctx, struct gh_find *find, rest_each_fn *fn,
 	return r;
 }
 
-/* ---- The batch ------------------------------------------------------------------------------------- */
+/* ---- The batch ------------------------------------------------------------------------------- */
 
 void
 rest_batch_free(struct rest_batch *batch)
@@ -218,18 +221,21 @@ int
 rest_commit(struct rest_context *ctx, uint64_t *ret_rev)
 {
 	const struct gh_docs *docs = &ctx->services->docs;
-	const struct rest_batch *batch = ctx->batch;
+	struct rest_batch *batch = ctx->batch;
 	uint64_t seq = 0;
 
-	if (batch == NULL || batch->n == 0)
+	if (batch == NULL)
 		return 0;
-	int r = docs->vt->commit(docs->self, batch->ops, batch->n, &seq, NULL);
+	bool is_runtime = batch->is_runtime;
+	int r = batch->n > 0 ? docs->vt->commit(docs->self, batch->ops, batch->n, &seq, NULL) : 0;
 
+	ctx->batch = NULL;
+	rest_batch_free(batch);
 	if (r == GH_ENOENT)
 		return GH_ECONFLICT; /* what was read is gone */
 	if (r < 0)
 		return r;
-	if (batch->is_runtime)
+	if (is_runtime)
 		rest_rollout_wait(ctx, seq);
 	if (ret_rev != NULL)
 		*ret_rev = seq;

@@ -42,7 +42,7 @@ static const struct {
 	{ GH_ENOMEM, 503, "The node is out of memory" },
 };
 
-/* ---- Replies --------------------------------------------------------------------------------------- */
+/* ---- Replies --------------------------------------------------------------------------------- */
 
 int
 rest_reply_text(struct rest_context *ctx, unsigned status, struct gh_str content_type,
@@ -101,7 +101,7 @@ rest_reply_created(struct rest_context *ctx, json_t *json, const char *location_
 	return rest_reply(ctx, 201, json);
 }
 
-/* ---- Errors ---------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static int
 fail(struct rest_context *ctx, unsigned status, unsigned code, const char *message,
@@ -177,7 +177,7 @@ rest_fail_err(struct rest_context *ctx, int err)
 	return rest_fail(ctx, 500, "The operation failed");
 }
 
-/* ---- Validators ------------------------------------------------------------------------------------ */
+/* ---- Validators ------------------------------------------------------------------------------ */
 
 int
 rest_etag(struct rest_context *ctx, uint64_t rev)
@@ -204,7 +204,7 @@ rest_if_match(struct rest_context *ctx, uint64_t rev)
 	return rest_fail(ctx, 412, "The resource was changed: its ETag is %s now", tag);
 }
 
-/* ---- Lists ----------------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 /** The request's path and query with another offset; "" when @p is_there is false. */
 static json_t *
@@ -236,7 +236,8 @@ page_link(struct rest_context *ctx, const struct rest_page *page, bool is_there,
 }
 
 int
-rest_reply_list(struct rest_context *ctx, const struct rest_page *page, json_t *list, uint64_t total)
+rest_reply_list(struct rest_context *ctx,
+	const struct rest_page *page, json_t *list, uint64_t total)
 {
 	uint64_t next = (uint64_t)page->offset + page->limit;
 	uint64_t previous = page->offset > page->limit ? page->offset - page->limit : 0;

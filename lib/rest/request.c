@@ -62,8 +62,8 @@ query_number(struct rest_context *ctx, const char *name, uint32_t otherwise, uin
 	}
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] < '0' || text.p[i] > '9' || value > UINT32_MAX)
-			return rest_fail(ctx, 400, "The query parameter '%s' must be a whole number "
-				"from 0", name);
+			return rest_fail(ctx, 400,
+				"The query parameter '%s' must be a whole number", name);
 		value = value * 10 + (uint64_t)(text.p[i] - '0');
 	}
 	*ret_value = value > max ? max : (uint32_t)value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rest.h
- * @brief Management REST: everything that operations have in common, so that each is a short function.
+ * @brief Management REST: what all operations have in common, so that each is a short function.
  *
  * A plugin has one table of routes, one mount, and one function per operation:
  *
@@ -31,20 +31,21 @@
  *           return rest_reply(ctx, 200, api_to_json(doc));
  *   }
  *
- * rest_serve() has done before: version segment, route (404, 405 with Allow), HEAD and OPTIONS, bearer
- * token (401), scopes (403), query string.  The plugin's table of needs has REST_NEEDS, its fragment of
- * the build links $(REST_LIBS).
+ * rest_serve() has done before: version segment, route (404, 405 with Allow), HEAD and OPTIONS,
+ * bearer token (401), scopes (403), query string.  The plugin's table of needs has REST_NEEDS, its
+ * fragment of the build links $(REST_LIBS).
  *
- * What an operation returns: 0 after it has set a reply; an error of rest_fail(), whose reply stands;
- * any other gh_err, which is answered with the status of rest_fail_err().
+ * What an operation returns: 0 after it has set a reply; an error of rest_fail(), whose reply
+ * stands; any other gh_err, which is answered with the status of rest_fail_err().
  *
- * Reading, then one commit: an operation reads documents, checks, fills the context's batch and commits
- * it once.  When the commit conflicts with another request, the operation runs again from its
- * beginning, a few times.  So it has no effect before its commit that must not happen twice, and sets
- * reply fields after it.
+ * Reading, then one commit: an operation reads documents, checks, fills the context's batch and
+ * commits it once.  When the commit conflicts with another request, the operation runs again from
+ * its beginning, a few times.  So it has no effect before its commit that must not happen twice,
+ * and sets reply fields after it.
  *
- * Memory: what the functions below hand out belongs to the context unless they say GIVE, and is freed
- * when the operation has ended; for plain text there is the call's arena (gh_call_printf).  All POOL.
+ * Memory: what the functions below hand out belongs to the context unless they say GIVE, and is
+ * freed when the operation has ended; for plain text there is the call's arena (gh_call_printf).
+ * All POOL.
  */
 #ifndef LIB_REST_REST_H
 #define LIB_REST_REST_H
@@ -58,7 +59,7 @@
 #include "lib/doc/doc.h"
 #include "lib/form/form.h"
 
-/* ---- Serving ------------------------------------------------------------------------------------- */
+/* ---- Serving --------------------------------------------------------------------------------- */
 
 #define REST_ROLLOUTS_MAX 8   /**< Followers of the feed on one node. */
 #define REST_PARAMS_MAX 4     /**< Path parameters of one route. */
@@ -85,13 +86,13 @@ typedef int rest_fn(struct rest_context *ctx);
 
 struct rest_route {
 	const char *method; /**< NULL ends the table.  HEAD is answered by the row for GET. */
-	const char *path;   /**< Behind the version: "/apis/{apiId}/revisions".  Literals beat parameters. */
-	const char *scopes; /**< Space separated; any one of them suffices.  NULL: no token is needed. */
+	const char *path;   /**< Behind the version: "/apis/{apiId}".  Literals beat parameters. */
+	const char *scopes; /**< Space separated; any one suffices.  NULL: no token is needed. */
 	rest_fn *fn;
 };
 
 struct rest_api {
-	unsigned version;   /**< The newest; "/v1" to this one, and no version at all, mean the same. */
+	unsigned version; /**< The newest; "/v1" to it, and no version at all, mean the same. */
 	const struct rest_route *routes;
 };
 
@@ -118,7 +119,7 @@ struct rest_context {
 	bool has_failed;                       /**< rest_fail() wrote the reply. */
 };
 
-/* ---- The request --------------------------------------------------------------------------------- */
+/* ---- The request ----------------------------------------------------------------------------- */
 
 /** Path parameter, percent-decoded.  @param name  one of the route's. */
 struct gh_str rest_param(const struct rest_context *ctx, const char *name);
@@ -136,37 +137,38 @@ enum rest_type {
 	REST_ANY, /**< Not looked at. */
 };
 
-/** One member of an object that clients send.  A member that is null counts as absent; members without
- *  a row are kept and not looked at. */
+/** One member of an object that clients send.  A member that is null counts as absent; members
+ *  without a row are kept and not looked at. */
 struct rest_field {
 	const char *name;
 	enum rest_type type;
 	bool is_required;         /**< There; strings also not blank. */
-	int64_t min, max;         /**< Strings: bytes; integers: value; arrays: items.  Both 0: any. */
+	int64_t min, max;         /**< Strings: bytes; arrays: items.  Both 0: any. */
 	const char *const *words; /**< Strings: NULL-ended list of those allowed. */
 	/** Strings: is it well formed? */
 	bool (*is_valid)(struct gh_str value);
 	const char *rule;         /**< For is_valid: what it must be, "must start with '/'". */
 	const char *dflt;         /**< JSON text that takes the place of an absent member. */
 	enum rest_type item;      /**< Arrays: type of the items; REST_END: any. */
-	const struct rest_field *fields; /**< Objects, and items that are objects; ended by REST_END. */
+	const struct rest_field *fields; /**< Of objects and such items; ended by REST_END. */
 };
 
-/** The body as a JSON object that agrees with @p schema; else 400 or 415 that names field and reason.
- *  An empty body is an empty object.  @param schema  NULL: any object.
+/** The body as a JSON object that agrees with @p schema; else 400 or 415 that names field and
+ *  reason.  An empty body is an empty object.  @param schema  NULL: any object.
  *  @param[out] ret_json  the context's. */
 int rest_body(struct rest_context *ctx, const struct rest_field *schema, json_t **ret_json);
 /** The body as a JSON array whose items are objects that agree with @p schema; an empty body is an
  *  empty array. */
 int rest_body_array(struct rest_context *ctx, const struct rest_field *schema, json_t **ret_json);
-/** Check any JSON object; defaults are put in.  @param where  for messages, "additionalProperties", or
- *  NULL. */
+/** Check any JSON object; defaults are put in.  @param where  for messages, "additionalProperties",
+ *  or NULL. */
 int rest_check(struct rest_context *ctx, const char *where, const struct rest_field *schema,
 	json_t *object);
 /** The parts of a multipart body; else 400 or 415.  @param parts  room for @p max. */
-int rest_multipart(struct rest_context *ctx, struct multipart_part *parts, size_t max, size_t *ret_n);
+int rest_multipart(struct rest_context *ctx, struct multipart_part *parts, size_t max,
+	size_t *ret_n);
 
-/* ---- The reply ----------------------------------------------------------------------------------- */
+/* ---- The reply ------------------------------------------------------------------------------- */
 
 /** Reply with JSON.  @param json  GIVE; NULL (an allocation that failed) is GH_ENOMEM. */
 int rest_reply(struct rest_context *ctx, unsigned status, json_t *json);
@@ -193,7 +195,7 @@ int rest_etag(struct rest_context *ctx, uint64_t rev);
 /** 412 when the request has an If-Match field that does not name @p rev. */
 int rest_if_match(struct rest_context *ctx, uint64_t rev);
 
-/* ---- Lists --------------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 #define REST_LIMIT_DEFAULT 25
 #define REST_LIMIT_MAX 1000 /**< A larger limit counts as this one. */
@@ -215,15 +217,17 @@ typedef json_t *rest_row_fn(struct rest_context *ctx, const struct gh_doc *doc);
 int rest_reply_docs(struct rest_context *ctx, const struct rest_page *page,
 	const struct gh_docs_found *found, rest_row_fn *row);
 
-/* ---- Documents ----------------------------------------------------------------------------------- */
+/* ---- Documents ------------------------------------------------------------------------------- */
 
 /** The document; 404 when there is none. */
-int rest_get(struct rest_context *ctx, const char *kind, struct gh_str id, const struct gh_doc **ret_doc);
+int rest_get(struct rest_context *ctx, const char *kind, struct gh_str id,
+	const struct gh_doc **ret_doc);
 /** The document; GH_ENOENT without a reply when there is none. */
 int rest_lookup(struct rest_context *ctx, const char *kind, struct gh_str id,
 	const struct gh_doc **ret_doc);
 /** @param find  its tenant is set by this function. */
-int rest_find(struct rest_context *ctx, struct gh_find *find, const struct gh_docs_found **ret_found);
+int rest_find(struct rest_context *ctx, struct gh_find *find,
+	const struct gh_docs_found **ret_found);
 /** Up to GH_FIND_MAX documents whose first @p n indexed fields have these values. */
 int rest_find_equal(struct rest_context *ctx, const char *kind, const char *index,
 	const struct gh_str *equal, size_t n, const struct gh_docs_found **ret_found);
@@ -244,15 +248,15 @@ int rest_put_written(struct rest_context *ctx, const char *kind, struct gh_str i
 	struct doc_writer *w, uint64_t expect_rev);
 int rest_delete(struct rest_context *ctx, const char *kind, struct gh_str id, uint64_t expect_rev);
 /** Write the batch.  When it holds a kind that gateways need, wait until they act on it
- *  (rest_rollout_wait).  An empty batch is written at once.
+ *  (rest_rollout_wait).  The batch is empty afterwards; an empty one is no error.
  *  @param[out] ret_rev  the revision that the documents have now; may be NULL.
  *  @return 0; GH_ECONFLICT: return it, and the operation runs again; others as docs/1. */
 int rest_commit(struct rest_context *ctx, uint64_t *ret_rev);
-/** Wait up to 2 s until every gateway of this node acts on @p seq; later than that the reply carries a
- *  Warning field.  0 means nothing changed. */
+/** Wait up to 2 s until every gateway of this node acts on @p seq; later than that the reply
+ *  carries a Warning field.  0 means nothing changed. */
 void rest_rollout_wait(struct rest_context *ctx, uint64_t seq);
 
-/* ---- Memory -------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /** Call @p fn(arg) when the operation ends.  @return 0; GH_ENOMEM: fn(arg) was called at once. */
 int rest_defer(struct rest_context *ctx, void (*fn)(void *arg), void *arg);

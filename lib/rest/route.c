@@ -34,8 +34,8 @@ is_parameter(struct gh_str segment)
 	return segment.n > 2 && segment.p[0] == '{' && segment.p[segment.n - 1] == '}';
 }
 
-/** How well does @p path fit @p template?  One bit per segment, the first is the highest; literals set
- *  it.  @return 0: not at all. */
+/** How well does @p path fit @p template?  One bit per segment, the first is the highest; literals
+ *  set it.  @return 0: not at all. */
 static uint32_t
 fit(struct gh_str template, struct gh_str path)
 {

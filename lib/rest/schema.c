@@ -198,7 +198,8 @@ check_object(struct rest_context *ctx, const struct place *place, const struct r
 }
 
 int
-rest_check(struct rest_context *ctx, const char *where, const struct rest_field *schema, json_t *object)
+rest_check(struct rest_context *ctx, const char *where, const struct rest_field *schema,
+	json_t *object)
 {
 	struct place outer = { NULL, where, 0 };
 

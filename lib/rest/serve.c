@@ -28,7 +28,7 @@ rest_services_bind(struct gh_inst *inst, struct rest_services *services)
 	return r;
 }
 
-/* ---- Who calls, and may they? --------------------------------------------------------------------- */
+/* ---- Who calls, and may they? ---------------------------------------------------------------- */
 
 static int
 refuse_token(struct rest_context *ctx, bool is_missing)
@@ -105,7 +105,7 @@ authorize(struct rest_context *ctx, const char *scopes)
 		"The access token has none of the scopes %s", scopes);
 }
 
-/* ---- One request ---------------------------------------------------------------------------------- */
+/* ---- One request ----------------------------------------------------------------------------- */
 
 /** Forget what an attempt has left behind. */
 static void
@@ -166,7 +166,8 @@ route(struct rest_context *ctx, const struct rest_route **ret_route)
 		r = rest_reply_empty(ctx, 204);
 		return r < 0 ? r : GH_EDENIED;
 	}
-	return rest_fail(ctx, 405, "%.*s is not possible here, but %s", GH_STR_ARG(method), allowed);
+	return rest_fail(ctx, 405,
+		"%.*s is not possible here, but %s", GH_STR_ARG(method), allowed);
 }
 
 void
@@ -174,8 +175,8 @@ rest_serve(const struct rest_api *api, const struct rest_services *services, voi
 	const void *config, struct gh_call *call)
 {
 	struct rest_context ctx = {
-		.call = call, .process = process, .config = config, .services = services, .api = api,
-		.tenant = GH_STR(MODEL_TENANT_DEFAULT),
+		.call = call, .process = process, .config = config, .services = services,
+		.api = api, 		.tenant = GH_STR(MODEL_TENANT_DEFAULT),
 	};
 	const struct rest_route *row = NULL;
 	struct gh_principal *principal = NULL;
@@ -204,7 +205,7 @@ out:
 		services->tokens.vt->principal_free(principal);
 }
 
-/* ---- Memory ---------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 int
 rest_defer(struct rest_context *ctx, void (*fn)(void *arg), void *arg)

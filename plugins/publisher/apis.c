@@ -71,11 +71,12 @@ reply_api(struct rest_context *ctx, unsigned status, struct gh_str id, uint64_t 
 		return r;
 	rest_etag(ctx, rev);
 	if (status == 201)
-		return rest_reply_created(ctx, publisher_api_dto(api), "/apis/%.*s", GH_STR_ARG(id));
+		return rest_reply_created(ctx,
+			publisher_api_dto(api), "/apis/%.*s", GH_STR_ARG(id));
 	return rest_reply(ctx, status, publisher_api_dto(api));
 }
 
-/* ---- Names, contexts and the default version --------------------------------------------------------- */
+/* ---- Names, contexts and the default version ------------------------------------------------- */
 
 /** Nobody else has this name and version, or this context under another name. */
 static int
@@ -98,9 +99,10 @@ check_unique(struct rest_context *ctx, const json_t *dto)
 	return r;
 }
 
-/** What takes effect without a new revision: the default version and, from a DTO, the business plans. */
+/** What takes effect without a new revision: default version and, from a DTO, business plans. */
 static int
-change_deployed(struct rest_context *ctx, const struct gh_doc *api, bool is_default, const json_t *dto)
+change_deployed(struct rest_context *ctx,
+	const struct gh_doc *api, bool is_default, const json_t *dto)
 {
 	struct doc_writer w;
 	struct gh_str changes = GH_STR_NONE;
@@ -139,7 +141,7 @@ end_other_defaults(struct rest_context *ctx, struct gh_str name, struct gh_str i
 	return r;
 }
 
-/* ---- Create ------------------------------------------------------------------------------------------ */
+/* ---- Create ---------------------------------------------------------------------------------- */
 
 /** Who an API belongs to: an administrator may say so, otherwise it is the caller. */
 static struct gh_str
@@ -147,7 +149,9 @@ provider_of(struct rest_context *ctx, const json_t *dto)
 {
 	struct gh_str provider = js_str(dto, "provider");
 
-	return provider.n > 0 && rest_has_scope(ctx, "apim:admin") ? provider : ctx->principal->user;
+	if (provider.n > 0 && rest_has_scope(ctx, "apim:admin"))
+		return provider;
+	return ctx->principal->user;
 }
 
 /** @param definition  made to agree with @p dto, and put as text. */
@@ -226,7 +230,7 @@ publisher_api_create(struct rest_context *ctx)
 	return r == 0 ? publisher_api_add(ctx, dto, NULL) : r;
 }
 
-/* ---- Replace ----------------------------------------------------------------------------------------- */
+/* ---- Replace --------------------------------------------------------------------------------- */
 
 /** What identifies an API stays as it is. */
 static int
@@ -306,7 +310,7 @@ publisher_api_update(struct rest_context *ctx)
 	return r == 0 ? reply_api(ctx, 200, api->id, rev) : r;
 }
 
-/* ---- Delete ------------------------------------------------------------------------------------------ */
+/* ---- Delete ---------------------------------------------------------------------------------- */
 
 int
 publisher_api_delete(struct rest_context *ctx)

@@ -9,7 +9,7 @@
 #include "lib/json/json.h"
 #include "plugins/publisher/publisher.h"
 
-/* ---- Every deployment of an API ---------------------------------------------------------------------- */
+/* ---- Every deployment of an API -------------------------------------------------------------- */
 
 int
 publisher_deployments_of(struct rest_context *ctx, struct gh_str api_id,
@@ -29,7 +29,9 @@ publisher_deployments_change(struct rest_context *ctx, struct gh_str api_id, str
 		struct gh_str body;
 
 		r = doc_merge(doc->body, changes, &body);
-		if (r == 0)
+		if (r == 0 && gh_str_eq(doc->body, body))
+			free((void *)body.p); /* nothing changes: gateways need not hear of it */
+		else if (r == 0)
 			r = rest_put(ctx, "deployment", doc->id, body, doc->rev);
 	}
 	return r;
@@ -77,7 +79,7 @@ publisher_deployment_list(struct rest_context *ctx)
 	return r == 0 ? rest_reply_docs(ctx, &page, found, publisher_deployment_row) : r;
 }
 
-/* ---- The document ------------------------------------------------------------------------------------ */
+/* ---- The document ---------------------------------------------------------------------------- */
 
 static void
 put_texts(struct doc_writer *w, const char *name, const json_t *texts)
@@ -142,7 +144,9 @@ put_endpoints(struct doc_writer *w, const char *name, const json_t *dto, const c
 static void
 put_api_part(struct doc_writer *w, const struct gh_doc *api)
 {
-	static const char *const names[] = { "name", "version", "context", "provider", "type", "state" };
+	static const char *const names[] = {
+		"name", "version", "context", "provider", "type", "state",
+	};
 
 	doc_put_str(w, "api_id", api->id);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -168,7 +172,7 @@ put_revision_part(struct doc_writer *w, const struct gh_doc *revision, const jso
 	put_endpoints(w, "sandbox", dto, "sandbox_endpoints");
 }
 
-/* ---- Deploy ------------------------------------------------------------------------------------------ */
+/* ---- Deploy ---------------------------------------------------------------------------------- */
 
 static const struct rest_field target_schema[] = {
 	{ "name", REST_STRING, .is_required = true, .max = 255 },
@@ -187,8 +191,9 @@ find_environment(struct rest_context *ctx, const json_t *target,
 		if (!gh_str_eq(name, gh_str_of(e->name)))
 			continue;
 		if (vhost.n > 0 && !gh_str_eq(vhost, gh_str_of(e->vhost)))
-			return rest_fail(ctx, 400, "The environment %s has no virtual host '%.100s'",
-				e->name, vhost.p);
+			return rest_fail(ctx, 400,
+				"The environment %s has no virtual host '%.100s'", e->name,
+				vhost.p);
 		*ret_environment = e;
 		return 0;
 	}
@@ -290,7 +295,8 @@ check_deployable(struct rest_context *ctx, const struct gh_doc *api, const json_
 	if (gh_str_eq(doc_str(api->body, "state"), GH_STR("RETIRED")))
 		return rest_fail(ctx, 400, "A retired API cannot be deployed");
 	if (!publisher_has_endpoint(dto))
-		return rest_fail(ctx, 400, "The revision has no endpoint; an API needs one before it "
+		return rest_fail(ctx, 400,
+			"The revision has no endpoint; an API needs one before it "
 			"can be deployed");
 	return 0;
 }
@@ -328,14 +334,15 @@ publisher_deploy(struct rest_context *ctx)
 	return r == 0 ? reply_deployments(ctx, api, revision) : r;
 }
 
-/* ---- Undeploy ---------------------------------------------------------------------------------------- */
+/* ---- Undeploy -------------------------------------------------------------------------------- */
 
 /** The revision that revisionId or revisionNumber name. */
 static int
 revision_of_query(struct rest_context *ctx, const struct gh_doc *api,
 	const struct gh_doc **ret_revision)
 {
-	struct gh_str id = rest_query(ctx, "revisionId"), number = rest_query(ctx, "revisionNumber");
+	struct gh_str id = rest_query(ctx, "revisionId");
+	struct gh_str number = rest_query(ctx, "revisionNumber");
 	const struct gh_docs_found *found;
 	bool is_number = number.n < 10;
 

@@ -56,7 +56,8 @@ publisher_api_dto(const struct gh_doc *api)
 	if (r == 0)
 		r = js_set_str(head, "lifeCycleStatus", doc_str(body, "state"));
 	if (r == 0)
-		r = js_set(head, "isDefaultVersion", json_boolean(doc_bool(body, "is_default", false)));
+		r = js_set(head, "isDefaultVersion",
+			json_boolean(doc_bool(body, "is_default", false)));
 	if (r == 0)
 		r = js_set(head, "isRevision", json_false());
 	if (r == 0)
@@ -66,7 +67,8 @@ publisher_api_dto(const struct gh_doc *api)
 	if (r == 0)
 		r = js_set(head, "createdTime", publisher_time(doc_int(body, "created_at_s", 0)));
 	if (r == 0)
-		r = js_set(head, "lastUpdatedTime", publisher_time(doc_int(body, "updated_at_s", 0)));
+		r = js_set(head,
+			"lastUpdatedTime", publisher_time(doc_int(body, "updated_at_s", 0)));
 	if (r == 0 && json_object_update_missing(head, dto) < 0)
 		r = GH_ENOMEM;
 	json_decref(dto);
@@ -80,9 +82,9 @@ json_t *
 publisher_api_row(struct rest_context *ctx, const struct gh_doc *api)
 {
 	static const char *const kept[] = {
-		"id", "name", "displayName", "description", "context", "version", "provider", "type",
-		"lifeCycleStatus", "hasThumbnail", "securityScheme", "createdTime", "additionalProperties",
-		"additionalPropertiesMap", "audiences", "gatewayVendor",
+		"id", "name", "displayName", "description", "context", "version", "provider",
+		"type", "lifeCycleStatus", "hasThumbnail", "securityScheme", "createdTime",
+		"additionalProperties", "additionalPropertiesMap", "audiences", "gatewayVendor",
 	};
 	json_t *dto = publisher_api_dto(api), *row = json_object();
 	int r = dto != NULL ? 0 : GH_ENOMEM;
@@ -95,7 +97,8 @@ publisher_api_row(struct rest_context *ctx, const struct gh_doc *api)
 			r = js_set(row, kept[i], json_incref(value));
 	}
 	if (r == 0)
-		r = js_set(row, "updatedTime", json_incref(json_object_get(dto, "lastUpdatedTime")));
+		r = js_set(row,
+			"updatedTime", json_incref(json_object_get(dto, "lastUpdatedTime")));
 	if (r == 0)
 		r = js_set(row, "workflowStatus", json_string("APPROVED"));
 	json_decref(dto);

@@ -55,7 +55,8 @@ read_properties(struct rest_context *ctx, const struct upload *upload, json_t **
 	else
 		r = js_parse(part->body, NULL, ret_dto, why, sizeof(why));
 	if (r == GH_EINVAL || r == GH_ETOOBIG)
-		return rest_fail(ctx, 400, "'additionalProperties' is not acceptable JSON: %s", why);
+		return rest_fail(ctx, 400,
+			"'additionalProperties' is not acceptable JSON: %s", why);
 	if (r == 0)
 		r = rest_own_json(ctx, *ret_dto);
 	if (r == 0 && !json_is_object(*ret_dto))

@@ -13,7 +13,7 @@
 
 #define HISTORY_MAX 100
 
-/* ---- Answers ----------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /** {"state", "checkItems", "availableTransitions"} */
 static json_t *
@@ -79,7 +79,7 @@ publisher_lifecycle_history(struct rest_context *ctx)
 	return r;
 }
 
-/* ---- What an event takes ----------------------------------------------------------------------------- */
+/* ---- What an event takes --------------------------------------------------------------------- */
 
 static int
 check_publishable(struct rest_context *ctx, const struct gh_doc *api)
@@ -99,7 +99,7 @@ check_publishable(struct rest_context *ctx, const struct gh_doc *api)
 	return 0;
 }
 
-/* ---- Changes ----------------------------------------------------------------------------------------- */
+/* ---- Changes --------------------------------------------------------------------------------- */
 
 /** The history with one row more, without its oldest rows when it gets too long. */
 static void

@@ -38,7 +38,8 @@ const struct lifecycle_row *
 lifecycle_find(struct gh_str state, struct gh_str event)
 {
 	for (const struct lifecycle_row *row = lifecycle_rows; row->event != NULL; row++)
-		if (gh_str_eq(state, gh_str_of(row->from)) && gh_str_eq(event, gh_str_of(row->event)))
+		if (gh_str_eq(state, gh_str_of(row->from)) &&
+			gh_str_eq(event, gh_str_of(row->event)))
 			return row;
 	return NULL;
 }

@@ -58,7 +58,7 @@ fail(char *error, const char *fmt, ...)
 	return GH_EINVAL;
 }
 
-/* ---- Path templates --------------------------------------------------------------------------------- */
+/* ---- Path templates -------------------------------------------------------------------------- */
 
 /** Length of the parameter that begins at "{", or 0 when it is none. */
 static size_t
@@ -123,7 +123,8 @@ openapi_is_path(struct gh_str path, const char **ret_why)
 	return why == NULL;
 }
 
-/** Copy @p path with every parameter as "{}", so that templates that match the same paths are equal. */
+/** Copy @p path with every parameter as "{}", so that templates that match the same paths are
+ *  equal. */
 static struct gh_str
 shape_of(struct gh_str path, char buf[PATH_MAX_BYTES + 1])
 {
@@ -138,7 +139,7 @@ shape_of(struct gh_str path, char buf[PATH_MAX_BYTES + 1])
 	return (struct gh_str){ buf, n };
 }
 
-/* ---- The whole definition --------------------------------------------------------------------------- */
+/* ---- The whole definition -------------------------------------------------------------------- */
 
 static int
 check_version(const json_t *root, char *error)
@@ -146,9 +147,11 @@ check_version(const json_t *root, char *error)
 	struct gh_str version = js_str(root, "openapi");
 
 	if (js_has(root, "swagger"))
-		return fail(error, "Swagger 2 definitions are not supported; convert it to OpenAPI 3");
+		return fail(error,
+			"Swagger 2 definitions are not supported; convert it to OpenAPI 3");
 	if (version.p == NULL)
-		return fail(error, "'openapi' is missing or no string: it must be a version such as "
+		return fail(error,
+			"'openapi' is missing or no string: it must be a version such as "
 			"\"3.0.3\"");
 	if (version.n < 3 || version.p[0] != '3' || version.p[1] != '.' ||
 	    (version.p[2] != '0' && version.p[2] != '1') ||
@@ -171,7 +174,8 @@ check_info(const json_t *root, char *error)
 		if (!js_has(info, names[i]))
 			return fail(error, "'info.%s' is missing", names[i]);
 		if (text.p == NULL)
-			return fail(error, "'info.%s' must be a string (in YAML, quote it)", names[i]);
+			return fail(error,
+				"'info.%s' must be a string (in YAML, quote it)", names[i]);
 		if (strspn(text.p, " \t\r\n") == text.n)
 			return fail(error, "'info.%s' must not be blank", names[i]);
 	}
@@ -273,7 +277,7 @@ openapi_parse(struct gh_str text, json_t **ret_definition, char *error)
 	return 0;
 }
 
-/* ---- Scopes ------------------------------------------------------------------------------------------ */
+/* ---- Scopes ---------------------------------------------------------------------------------- */
 
 static json_t *
 security_schemes(const json_t *definition)
@@ -386,7 +390,7 @@ openapi_scopes(const json_t *definition, json_t **ret_scopes)
 	return r;
 }
 
-/* ---- Operations -------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 /** A vendor field of the operation, its path item, or the definition. */
 static struct gh_str
@@ -445,10 +449,10 @@ openapi_operations(const json_t *definition, json_t **ret_operations, char *erro
 	return r;
 }
 
-/* ---- Servers ----------------------------------------------------------------------------------------- */
+/* ---- Servers --------------------------------------------------------------------------------- */
 
-/** Copy @p url with "{name}" replaced by the variable's default.  @return false: it does not fit, or a
- *  variable has no default. */
+/** Copy @p url with "{name}" replaced by the variable's default.  @return false: it does not fit,
+ *  or a variable has no default. */
 static bool
 expand_server(const char *url, const json_t *variables, char *ret, size_t size)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file openapi.h
- * @brief OpenAPI 3.0 and 3.1 definitions: check one, take an API's operations from it, write them back.
+ * @brief OpenAPI 3.0 and 3.1 definitions: check one, take operations from it, write them back.
  *
- * Knows neither requests nor documents.  "Operations", "scopes" and "DTO" are the REST representations
- * of the publisher (objects with target, verb, authType ...).  Every function is ANY.
+ * Knows neither requests nor documents.  "Operations", "scopes" and "DTO" are what REST shows
+ * (objects with target, verb, authType ...).  Every function is ANY.
  */
 #ifndef PUBLISHER_OPENAPI_H
 #define PUBLISHER_OPENAPI_H
@@ -37,13 +37,13 @@ int openapi_operations(const json_t *definition, json_t **ret_operations, char *
 /** The scopes that its OAuth 2 security schemes declare, with their roles (x-scopes-bindings).
  *  @param[out] ret_scopes  a new array of {"scope": {...}, "shared": false}. */
 int openapi_scopes(const json_t *definition, json_t **ret_scopes);
-/** URL of the first server that is absolute http or https, its variables replaced by their defaults.
+/** URL of the first server that is absolute http or https, with the defaults of its variables.
  *  @return false: there is none (or it does not fit). */
 bool openapi_server(const json_t *definition, char *ret_url, size_t size);
 
 /** Make a definition agree with a DTO: title, version, exactly the DTO's operations, their vendor
  *  fields and scopes.  Everything else in it stays.
- *  @param definition  checked, or an empty object.  @param dto  checked.  @return 0 or GH_ENOMEM. */
+ *  @param definition  checked, or an empty object.  @param dto  checked.  @return 0, GH_ENOMEM. */
 int openapi_sync(json_t *definition, const json_t *dto);
 
 #endif

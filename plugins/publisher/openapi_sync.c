@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file openapi_sync.c
- * @brief Writing definitions: what the DTO says about operations and scopes is put where OpenAPI has it.
+ * @brief Writing definitions: operations and scopes of the DTO are put where OpenAPI has them.
  *
  * Scopes of operations that the definition does not state already are stated through one security
  * scheme named "default", as the reference product writes them.
@@ -83,9 +83,11 @@ sync_operation(json_t *definition, json_t *paths, const json_t *source)
 {
 	struct gh_str target = js_str(source, "target"), tier = js_str(source, "throttlingPolicy");
 	json_t *scopes = js_array(source, "scopes");
-	json_t *operation = operation_at(paths, target.p, openapi_field_of(js_str(source, "verb").p));
+	const char *field = openapi_field_of(js_str(source, "verb").p);
+	json_t *operation = operation_at(paths, target.p, field);
 
-	if (operation == NULL || js_set_str(operation, "x-auth-type", js_str(source, "authType")) < 0)
+	if (operation == NULL ||
+		js_set_str(operation, "x-auth-type", js_str(source, "authType")) < 0)
 		return GH_ENOMEM;
 	if (tier.n > 0 && js_set_str(operation, "x-throttling-tier", tier) < 0)
 		return GH_ENOMEM;
@@ -107,7 +109,8 @@ set_of(const json_t *operations)
 			js_str(operation, "target").p);
 
 		if (r == 0)
-			r = key != NULL ? js_set(set, json_string_value(key), json_true()) : GH_ENOMEM;
+			r = key == NULL ? GH_ENOMEM :
+				js_set(set, json_string_value(key), json_true());
 		json_decref(key);
 	}
 	if (r == 0)

@@ -9,7 +9,7 @@
 
 #include "plugins/publisher/publisher.h"
 
-/* ---- Operations ------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 #define VIEW "apim:api_view apim:api_manage "
 #define TRANSFER "apim:api_import_export apim:api_product_import_export"
@@ -23,18 +23,21 @@ static const struct rest_route routes[] = {
 	{ "GET", "/apis", VIEW "apim:api_import_export apim:api_list_view", publisher_api_list },
 	{ "GET", "/search", VIEW TRANSFER, publisher_search },
 	{ "POST", "/apis", "apim:api_create apim:api_manage", publisher_api_create },
-	{ "POST", "/apis/import-openapi", "apim:api_create apim:api_manage", publisher_import_openapi },
+	{ "POST", "/apis/import-openapi", "apim:api_create apim:api_manage",
+		publisher_import_openapi },
 	{ "GET", "/apis/{apiId}", VIEW TRANSFER, publisher_api_get },
 	{ "PUT", "/apis/{apiId}", REVISION, publisher_api_update },
 	{ "DELETE", "/apis/{apiId}", "apim:api_delete apim:api_manage apim:api_import_export",
 		publisher_api_delete },
 	{ "GET", "/apis/{apiId}/swagger", VIEW "apim:api_definition_view", publisher_swagger_get },
-	{ "PUT", "/apis/{apiId}/swagger", "apim:api_create apim:api_manage", publisher_swagger_update },
+	{ "PUT", "/apis/{apiId}/swagger", "apim:api_create apim:api_manage",
+		publisher_swagger_update },
 	{ "POST", "/apis/{apiId}/generate-key", "apim:api_generate_key apim:api_manage",
 		publisher_key_generate },
 
-	{ "GET", "/apis/{apiId}/revisions", VIEW "apim:api_create apim:api_publish "
-		"apim:api_import_export", publisher_revision_list },
+	{ "GET", "/apis/{apiId}/revisions",
+		VIEW "apim:api_create apim:api_publish apim:api_import_export",
+		publisher_revision_list },
 	{ "POST", "/apis/{apiId}/revisions", REVISION " apim:api_import_export",
 		publisher_revision_create },
 	{ "GET", "/apis/{apiId}/revisions/{revisionId}", VIEW "apim:api_create apim:api_publish",
@@ -47,7 +50,8 @@ static const struct rest_route routes[] = {
 	{ "POST", "/apis/{apiId}/undeploy-revision", REVISION " apim:api_import_export",
 		publisher_undeploy },
 
-	{ "POST", "/apis/change-lifecycle", "apim:api_publish apim:api_manage apim:api_import_export",
+	{ "POST", "/apis/change-lifecycle",
+		"apim:api_publish apim:api_manage apim:api_import_export",
 		publisher_lifecycle_change },
 	{ "GET", "/apis/{apiId}/lifecycle-state", VIEW "apim:api_publish apim:api_create",
 		publisher_lifecycle_get },
@@ -74,7 +78,7 @@ handle(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &p->services, p, config, call);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int
 open_publisher(void *process, const void *config, struct gh_inst *inst)

@@ -16,7 +16,7 @@ struct publisher {
 	struct rest_services services;
 };
 
-/* ---- Operations, by file ------------------------------------------------------------------------- */
+/* ---- Operations, by file --------------------------------------------------------------------- */
 
 rest_fn publisher_settings_get;                                             /* settings.c */
 rest_fn publisher_api_create, publisher_api_get, publisher_api_update,      /* apis.c */
@@ -33,7 +33,7 @@ rest_fn publisher_subscription_list, publisher_subscription_block,          /* s
 	publisher_subscription_unblock;
 rest_fn publisher_tier_list, publisher_tier_get;                            /* tiers.c */
 
-/* ---- validate.c ----------------------------------------------------------------------------------- */
+/* ---- validate.c ------------------------------------------------------------------------------ */
 
 /** What an API must look like. */
 extern const struct rest_field publisher_api_schema[];
@@ -46,7 +46,7 @@ json_t *publisher_endpoints(const json_t *dto, const char *which);
 /** Has the API a backend at all? */
 bool publisher_has_endpoint(const json_t *dto);
 
-/* ---- dto.c ---------------------------------------------------------------------------------------- */
+/* ---- dto.c ----------------------------------------------------------------------------------- */
 
 /** REST representation of an `api` document.  @return a new reference, or NULL: out of memory. */
 json_t *publisher_api_dto(const struct gh_doc *api);
@@ -59,7 +59,7 @@ void publisher_dto_strip(json_t *dto);
 /** "1712000000000": milliseconds as the reference writes times.  @return a new string. */
 json_t *publisher_time(int64_t at_s);
 
-/* ---- apis.c --------------------------------------------------------------------------------------- */
+/* ---- apis.c ---------------------------------------------------------------------------------- */
 
 /** The API of the path parameter apiId; 404 otherwise. */
 int publisher_api_of_path(struct rest_context *ctx, const struct gh_doc **ret_api);
@@ -71,11 +71,12 @@ int publisher_api_add(struct rest_context *ctx, json_t *dto, json_t *definition)
 int publisher_api_replace(struct rest_context *ctx, const struct gh_doc *api, json_t *dto,
 	json_t *definition);
 /** Put the API with changed fields into the batch.  @param changes  finished or discarded. */
-int publisher_api_put(struct rest_context *ctx, const struct gh_doc *api, struct doc_writer *changes);
+int publisher_api_put(struct rest_context *ctx,
+	const struct gh_doc *api, struct doc_writer *changes);
 /** Seconds since the epoch. */
 int64_t publisher_now_s(void);
 
-/* ---- environments: settings.c ---------------------------------------------------------------------- */
+/* ---- environments: settings.c ---------------------------------------------------------------- */
 
 /** A place where revisions are deployed. */
 struct publisher_environment {
@@ -83,7 +84,7 @@ struct publisher_environment {
 };
 extern const struct publisher_environment publisher_environments[];
 
-/* ---- deploy.c -------------------------------------------------------------------------------------- */
+/* ---- deploy.c -------------------------------------------------------------------------------- */
 
 /** Every deployment of an API. */
 int publisher_deployments_of(struct rest_context *ctx, struct gh_str api_id,

@@ -93,8 +93,10 @@ query_parse(struct gh_str text, struct query *ret_query, const char **ret_why)
 			continue;
 		}
 		if (n > 0 && !find_attribute((struct gh_str){ text.p, n }, &term.attribute))
-			return fail(GH_EINVAL, "it can be searched by name, version, context, provider, "
-				"status, type, description and tags", ret_why);
+			return fail(GH_EINVAL,
+				"it can be searched by name, version, context, provider, "
+				"status, type, description and tags",
+				ret_why);
 		if (n > 0)
 			text = (struct gh_str){ text.p + n + 1, text.n - n - 1 };
 		if (!take_value(&text, &term))

@@ -3,8 +3,8 @@
  * @file query.h
  * @brief Search conditions of the REST API: `name:"Books" version:1 shop`.
  *
- * Conditions are separated by blanks and must all hold.  `attribute:value` means "contains", without
- * regard to case; `attribute:"value"` means "is"; a value alone is looked for in names.
+ * Conditions are separated by blanks and must all hold.  `attribute:value` means "contains",
+ * without regard to case; `attribute:"value"` means "is"; a value alone is looked for in names.
  */
 #ifndef PUBLISHER_QUERY_H
 #define PUBLISHER_QUERY_H

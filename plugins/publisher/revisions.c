@@ -50,7 +50,8 @@ revision_row(struct rest_context *ctx, const struct gh_doc *revision)
 }
 
 static int
-revisions_of(struct rest_context *ctx, const struct gh_doc *api, const struct gh_docs_found **ret_found)
+revisions_of(struct rest_context *ctx,
+	const struct gh_doc *api, const struct gh_docs_found **ret_found)
 {
 	return rest_find_equal(ctx, "revision", "api", &api->id, 1, ret_found);
 }
@@ -113,8 +114,9 @@ publisher_revision_create(struct rest_context *ctx)
 	if (r == 0)
 		r = revisions_of(ctx, api, &found);
 	if (r == 0 && found->n >= REVISIONS_MAX)
-		return rest_fail(ctx, 400, "The API has %d revisions, which is the maximum; delete one "
-			"first", REVISIONS_MAX);
+		return rest_fail(ctx, 400,
+			"The API has %d revisions, which is the maximum; delete one first",
+			REVISIONS_MAX);
 	if (r == 0)
 		r = crypto_uuid(uuid);
 	if (r == 0)

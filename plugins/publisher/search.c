@@ -65,7 +65,7 @@ collect(struct rest_context *ctx, const struct gh_doc *api, void *arg)
 	return json_array_append_new(search->list, search->row(ctx, api)) == 0 ? 0 : GH_ENOMEM;
 }
 
-/** The index that leads to the fewest candidates; by name otherwise, which is the order of lists. */
+/** The index that leads to the fewest candidates; by name otherwise, as lists are ordered. */
 static void
 choose_index(const struct query *query, struct gh_str values[2], struct gh_find *find)
 {
@@ -106,7 +106,8 @@ search(struct rest_context *ctx, rest_row_fn *row)
 	if (r < 0)
 		return r;
 	if (query_parse(rest_query(ctx, "query"), &state.query, &why) < 0)
-		return rest_fail(ctx, 400, "The query parameter 'query' cannot be understood: %s", why);
+		return rest_fail(ctx, 400,
+			"The query parameter 'query' cannot be understood: %s", why);
 	choose_index(&state.query, values, &find);
 	find.descending = gh_str_eq_nocase(rest_query(ctx, "sortOrder"), GH_STR("desc"));
 	r = rest_find_each(ctx, &find, collect, &state);

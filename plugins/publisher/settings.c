@@ -13,10 +13,10 @@ const struct publisher_environment publisher_environments[] = {
 /** Scopes that the portal asks for; all that a row of the routing table names are among them. */
 static const char *const scopes[] = {
 	"openid", "apim:api_view", "apim:api_create", "apim:api_delete", "apim:api_publish",
-	"apim:api_manage", "apim:api_list_view", "apim:api_definition_view", "apim:api_import_export",
-	"apim:api_product_import_export", "apim:api_generate_key", "apim:subscription_view",
-	"apim:subscription_block", "apim:subscription_manage", "apim:tier_view", "apim:tier_manage",
-	"apim:publisher_settings", "apim:admin",
+	"apim:api_manage", "apim:api_list_view", "apim:api_definition_view",
+	"apim:api_import_export", "apim:api_product_import_export", "apim:api_generate_key",
+	"apim:subscription_view", "apim:subscription_block", "apim:subscription_manage",
+	"apim:tier_view", "apim:tier_manage", "apim:publisher_settings", "apim:admin",
 };
 
 static json_t *
@@ -35,8 +35,8 @@ environment_to_json(const struct publisher *p, const struct publisher_environmen
 {
 	int http_port = gh_inst_port(p->inst, GH_CHAIN_GATEWAY, false);
 	int https_port = gh_inst_port(p->inst, GH_CHAIN_GATEWAY, true);
-	json_t *vhost = json_pack("{s:s,s:s,s:i,s:i}", "host", environment->vhost, "httpContext", "",
-		"httpPort", http_port, "httpsPort", https_port);
+	json_t *vhost = json_pack("{s:s,s:s,s:i,s:i}", "host", environment->vhost, "httpContext",
+		"", "httpPort", http_port, "httpsPort", https_port);
 
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:[o],s:[],s:[]}",
 		"id", environment->name, "name", environment->name,

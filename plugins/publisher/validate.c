@@ -10,7 +10,7 @@
 
 #define URL_MAX 2048
 
-/* ---- Words and characters --------------------------------------------------------------------------- */
+/* ---- Words and characters -------------------------------------------------------------------- */
 
 static bool
 has_only(struct gh_str s, const char *others)
@@ -89,7 +89,7 @@ is_field_name(struct gh_str s)
 	return has_only(s, "!#$%&'*+-.^_`|~");
 }
 
-/* ---- The tables ------------------------------------------------------------------------------------- */
+/* ---- The tables ------------------------------------------------------------------------------ */
 
 static const char *const types[] = { "HTTP", NULL };
 static const char *const visibilities[] = { "PUBLIC", "PRIVATE", "RESTRICTED", NULL };
@@ -190,7 +190,7 @@ const struct rest_field publisher_api_schema[] = {
 	{ .type = REST_END },
 };
 
-/* ---- Endpoints -------------------------------------------------------------------------------------- */
+/* ---- Endpoints ------------------------------------------------------------------------------- */
 
 /** Append the URL of one endpoint when it has one. */
 static int
@@ -206,7 +206,8 @@ add_url(json_t *urls, const json_t *endpoint)
 json_t *
 publisher_endpoints(const json_t *dto, const char *which)
 {
-	const json_t *endpoints = json_object_get(js_object(dto, "endpointConfig"), which), *endpoint;
+	const json_t *endpoints = json_object_get(js_object(dto, "endpointConfig"), which),
+		     *endpoint;
 	json_t *urls = json_array();
 	int r = add_url(urls, endpoints); /* one object, or a list of them to balance between */
 	size_t i;
@@ -253,7 +254,7 @@ check_endpoints(struct rest_context *ctx, const json_t *dto, const char *which)
 	return r;
 }
 
-/* ---- Scopes, operations, tiers ---------------------------------------------------------------------- */
+/* ---- Scopes, operations, tiers --------------------------------------------------------------- */
 
 /** Names of the declared scopes as the members of an object. */
 static int
@@ -280,7 +281,8 @@ collect_scopes(struct rest_context *ctx, const json_t *dto, json_t **ret_names)
 }
 
 static int
-check_operation(struct rest_context *ctx, const json_t *operation, const json_t *scopes, json_t *seen)
+check_operation(struct rest_context *ctx,
+	const json_t *operation, const json_t *scopes, json_t *seen)
 {
 	const char *verb = js_str(operation, "verb").p, *target = js_str(operation, "target").p;
 	json_t *key = json_sprintf("%s %s", verb, target), *name;

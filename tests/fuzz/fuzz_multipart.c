@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file fuzz_multipart.c
- * @brief A line with a content type, then any bytes as its body; parts must lie within it, in order.
+ * @brief A line with a content type, then any bytes as its body; parts must lie within it, in
+ * order.
  */
 #include <stdlib.h>
 

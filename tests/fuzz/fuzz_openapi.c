@@ -19,7 +19,8 @@ check_round_trip(json_t *definition, const json_t *operations, const json_t *sco
 	json_t *dto = json_pack("{s:s,s:s,s:O,s:O}", "name", "n", "version", "v", "operations",
 		operations, "scopes", scopes);
 
-	if (openapi_sync(definition, dto) != 0 || openapi_operations(definition, &again, error) != 0)
+	if (openapi_sync(definition, dto) != 0 ||
+		openapi_operations(definition, &again, error) != 0)
 		abort();
 	if (json_array_size(again) != json_array_size(operations))
 		abort();

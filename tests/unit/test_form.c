@@ -10,7 +10,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- Forms ----------------------------------------------------------------------------------------- */
+/* ---- Forms ----------------------------------------------------------------------------------- */
 
 /** The fields of a form as "name=value|name=value|". */
 static void
@@ -89,7 +89,7 @@ test_form_with_too_many_fields(void)
 	CU_ASSERT_EQUAL(form_parse((struct gh_str){ text, sizeof(text) }, &form, NULL), GH_ETOOBIG);
 }
 
-/* ---- Authorization fields ---------------------------------------------------------------------------- */
+/* ---- Authorization fields -------------------------------------------------------------------- */
 
 static void
 test_basic(void)
@@ -154,12 +154,13 @@ static void
 test_types(void)
 {
 	CU_ASSERT(form_is_type(GH_STR("application/json"), GH_STR("application/json")));
-	CU_ASSERT(form_is_type(GH_STR("Application/JSON ; charset=utf-8"), GH_STR("application/json")));
+	CU_ASSERT(form_is_type(
+		GH_STR("Application/JSON ; charset=utf-8"), GH_STR("application/json")));
 	CU_ASSERT_FALSE(form_is_type(GH_STR("application/jsonp"), GH_STR("application/json")));
 	CU_ASSERT_FALSE(form_is_type(GH_STR_NONE, GH_STR("application/json")));
 }
 
-/* ---- multipart/form-data ----------------------------------------------------------------------------- */
+/* ---- multipart/form-data --------------------------------------------------------------------- */
 
 #define TYPE "multipart/form-data; boundary=XX"
 #define FIELD(name) "Content-Disposition: form-data; name=" name "\r\n"
@@ -189,16 +190,20 @@ static const struct multipart_row {
 	{ TYPE, "preamble\r\n--XX \t\r\n" FIELD("a") "\r\n1\r\n--XX--\r\nepilogue", 0, "a(;)1|" },
 	{ TYPE, "--XX\r\n" FIELD("a") "\r\n\r\n--XX--", 0, "a(;)|" },
 	{ TYPE, "--XX\r\n" FIELD("a") "\r\n--XX--", 0, "a(;)|" },
-	{ TYPE, "--XX\r\n" FIELD("a") "\r\n1\r\n--XX\r\n" FIELD("b") "\r\n2\r\n--XX--", 0, "a(;)1|b(;)2|" },
+	{ TYPE, "--XX\r\n" FIELD("a") "\r\n1\r\n--XX\r\n" FIELD("b") "\r\n2\r\n--XX--", 0,
+		"a(;)1|b(;)2|" },
 	{ TYPE, "--XX\r\n" FIELD("a") "\r\n--XXX\r\n --XX\r\nx--XX\n--XX\r\n--XX--", 0,
 		"a(;)--XXX\r\n --XX\r\nx--XX\n--XX|" },
-	{ TYPE, "--XX\r\ncontent-type: text/yaml\r\nCONTENT-DISPOSITION: form-data; name=\"f\"; "
-		"filename=\"a;b=\\\"c.yaml\"\r\nX-Other: y\r\n\r\n{\r\n\r\n}\r\n--XX--", 0,
-		"f(a;b=\\\"c.yaml;text/yaml){\r\n\r\n}|" },
-	{ TYPE, "--XX\r\nContent-Disposition: form-data; filename=c:\\d\\e.txt; name=f;\r\n\r\nx\r\n--XX--", 0,
-		"f(c:\\d\\e.txt;)x|" },
-	{ "multipart/form-data; charset=x; boundary=\"a b\"", "--a b\r\n" FIELD("a") "\r\n1\r\n--a b--", 0,
-		"a(;)1|" },
+	{ TYPE,
+		"--XX\r\ncontent-type: text/yaml\r\nCONTENT-DISPOSITION: form-data; name=\"f\"; "
+		"filename=\"a;b=\\\"c.yaml\"\r\nX-Other: y\r\n\r\n{\r\n\r\n}\r\n--XX--",
+		0, "f(a;b=\\\"c.yaml;text/yaml){\r\n\r\n}|" },
+	{ TYPE,
+		"--XX\r\nContent-Disposition: form-data; filename=c:\\d\\e.txt; "
+		"name=f;\r\n\r\nx\r\n--XX--",
+		0, "f(c:\\d\\e.txt;)x|" },
+	{ "multipart/form-data; charset=x; boundary=\"a b\"",
+		"--a b\r\n" FIELD("a") "\r\n1\r\n--a b--", 0, "a(;)1|" },
 	{ TYPE, "--XX--", 0, "" },
 	{ "multipart/mixed; boundary=XX", "--XX--", GH_EINVAL, "" },
 	{ "multipart/form-data", "--XX--", GH_EINVAL, "" },
@@ -208,7 +213,8 @@ static const struct multipart_row {
 	{ "multipart/form-data; boundary=\"X \"", "--X --", GH_EINVAL, "" },
 	{ "multipart/form-data; boundary=X@X", "--X@X--", GH_EINVAL, "" },
 	{ "multipart/form-data; boundary=01234567890123456789012345678901234567890123456789"
-		"012345678901234567890", "", GH_EINVAL, "" },
+	  "012345678901234567890",
+		"", GH_EINVAL, "" },
 	{ TYPE, "", GH_EINVAL, "" },
 	{ TYPE, "--XX", GH_EINVAL, "" },
 	/* Only the closing line is one here; what stands before it is a preamble. */
@@ -220,7 +226,8 @@ static const struct multipart_row {
 	{ TYPE, "--XX\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\nContent-Type: x\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
-	{ TYPE, "--XX\r\nContent-Disposition: attachment; name=a\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
+	{ TYPE, "--XX\r\nContent-Disposition: attachment; name=a\r\n\r\n1\r\n--XX--", GH_EINVAL,
+		"" },
 	{ TYPE, "--XX\r\nContent-Disposition: form-data\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\n" FIELD("\"\"") "\r\n1\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\n" FIELD("\"a") "\r\n1\r\n--XX--", GH_EINVAL, "" },
@@ -231,8 +238,10 @@ static const struct multipart_row {
 	{ TYPE, "--XX\r\n" FIELD("a") " folded\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\n" FIELD("a") "no colon\r\n\r\n1\r\n--XX--", GH_EINVAL, "" },
 	{ TYPE, "--XX\r\n" FIELD("a\n") "\r\n1\r\n--XX--", GH_EINVAL, "" },
-	{ TYPE, "--XX\r\n" FIELD("a") "\r\n1\r\n--XX\r\n" FIELD("b") "\r\n2\r\n--XX\r\n" FIELD("c")
-		"\r\n3\r\n--XX--", GH_ETOOBIG, "" },
+	{ TYPE,
+		"--XX\r\n" FIELD("a") "\r\n1\r\n--XX\r\n" FIELD("b") "\r\n2\r\n--XX\r\n" FIELD(
+			"c") "\r\n3\r\n--XX--",
+		GH_ETOOBIG, "" },
 };
 
 static void
@@ -244,7 +253,8 @@ test_multipart(void)
 		char got[512] = "";
 		const char *why = NULL;
 		size_t n = 0;
-		int r = multipart_parse(gh_str_of(row->type), gh_str_of(row->body), parts, 2, &n, &why);
+		int r = multipart_parse(
+			gh_str_of(row->type), gh_str_of(row->body), parts, 2, &n, &why);
 
 		if (r == 0)
 			write_parts(parts, n, got, sizeof(got));
@@ -266,7 +276,8 @@ test_multipart_with_long_fields(void)
 	memset(body + n, 'x', MULTIPART_HEAD_MAX);
 	n += MULTIPART_HEAD_MAX;
 	n += (size_t)snprintf(body + n, sizeof(body) - n, "\r\n\r\n1\r\n--XX--");
-	CU_ASSERT_EQUAL(multipart_parse(GH_STR(TYPE), (struct gh_str){ body, n }, &part, 1, &count, NULL),
+	CU_ASSERT_EQUAL(
+		multipart_parse(GH_STR(TYPE), (struct gh_str){ body, n }, &part, 1, &count, NULL),
 		GH_ETOOBIG);
 }
 
@@ -274,7 +285,8 @@ static void
 test_multipart_look_up(void)
 {
 	static const struct multipart_part parts[] = {
-		{ .name = { "a", 1 }, .body = { "1", 1 } }, { .name = { "b", 1 }, .body = { "2", 1 } },
+		{ .name = { "a", 1 }, .body = { "1", 1 } },
+		{ .name = { "b", 1 }, .body = { "2", 1 } },
 	};
 
 	CU_ASSERT_PTR_EQUAL(multipart_find(parts, 2, "b"), &parts[1]);

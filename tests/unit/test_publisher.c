@@ -41,7 +41,7 @@ check_json(json_t *json, const char *expected)
 	json_decref(json);
 }
 
-/* ---- OpenAPI ----------------------------------------------------------------------------------------- */
+/* ---- OpenAPI --------------------------------------------------------------------------------- */
 
 static void
 test_definitions_refused(void)
@@ -64,15 +64,18 @@ test_definitions_refused(void)
 		{ "openapi: 3.01.0", "'openapi' is 3.01.0;" },
 		{ "openapi: 3.0.0", "'info' is missing" },
 		{ "openapi: 3.0.0\ninfo: {}", "'info.title' is missing" },
-		{ "openapi: 3.0.0\ninfo: {title: ' ', version: v}", "'info.title' must not be blank" },
+		{ "openapi: 3.0.0\ninfo: {title: ' ', version: v}",
+			"'info.title' must not be blank" },
 		{ "openapi: 3.0.0\ninfo: {title: t}", "'info.version' is missing" },
-		{ "openapi: 3.0.0\ninfo: {title: t, version: 1.10}", "'info.version' must be a string" },
+		{ "openapi: 3.0.0\ninfo: {title: t, version: 1.10}",
+			"'info.version' must be a string" },
 		{ HEAD "paths: x", "'paths' must be an object" },
 		{ HEAD "paths: {books: {}}", "The path 'books' must start with '/'" },
 		{ HEAD "paths: {/a b: {}}", "The path '/a b' holds a character" },
 		{ HEAD "paths: {/a?b: {}}", "The path '/a?b' holds a character" },
 		{ HEAD "paths: {/\xc3\xa4: {}}", "The path '/\xc3\xa4' holds a character" },
-		{ HEAD "paths: {'/a/{': {}}", "The path '/a/{' has a parameter without name or end" },
+		{ HEAD "paths: {'/a/{': {}}",
+			"The path '/a/{' has a parameter without name or end" },
 		{ HEAD "paths: {'/a/{}': {}}", "The path '/a/{}' has a parameter" },
 		{ HEAD "paths: {'/a/{b/c}': {}}", "The path '/a/{b/c}' has a parameter" },
 		{ HEAD "paths: {'/a/}': {}}", "The path '/a/}' has a '}'" },
@@ -90,7 +93,8 @@ test_definitions_refused(void)
 		json_t *definition = NULL;
 		char error[OPENAPI_ERROR_SIZE] = "";
 
-		CU_ASSERT_EQUAL(openapi_parse(gh_str_of(rows[i].text), &definition, error), GH_EINVAL);
+		CU_ASSERT_EQUAL(
+			openapi_parse(gh_str_of(rows[i].text), &definition, error), GH_EINVAL);
 		if (strncmp(error, rows[i].error, strlen(rows[i].error)) != 0)
 			fprintf(stderr, "row %zu: %s\n", i, error);
 		CU_ASSERT_EQUAL(strncmp(error, rows[i].error, strlen(rows[i].error)), 0);
@@ -102,7 +106,9 @@ static void
 test_definitions_accepted(void)
 {
 	static const char *const texts[] = {
-		HEAD, HEAD "paths: {}", HEAD "paths: {x-note: 1, /: {get: {}}, /*: {}, '/{a}.{b}/': {}}",
+		HEAD,
+		HEAD "paths: {}",
+		HEAD "paths: {x-note: 1, /: {get: {}}, /*: {}, '/{a}.{b}/': {}}",
 		"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"t\",\"version\":\"v\"}}",
 		"openapi: '3.0'\ninfo: {title: t, version: v}",
 	};
@@ -111,7 +117,8 @@ test_definitions_accepted(void)
 		json_decref(parsed(texts[i]));
 }
 
-#define SCHEMES "components: {securitySchemes: {default: {type: oauth2, flows: {implicit: {scopes: " \
+#define SCHEMES                                                                                    \
+	"components: {securitySchemes: {default: {type: oauth2, flows: {implicit: {scopes: "       \
 	"{r: Read, w: Write}, x-scopes-bindings: {w: 'a, b c ,'}}}}, key: {type: apiKey}}}\n"
 
 static void
@@ -128,9 +135,11 @@ test_operations(void)
 			"[[\"/a\",\"PUT\",\"None\",\"T\",[]]]" },
 		{ "x-throttling-tier: D\npaths: {/a: {x-auth-type: Any, head: {}}}",
 			"[[\"/a\",\"HEAD\",\"Any\",\"D\",[]]]" },
-		{ "paths: {/a: {x-auth-type: Any, get: {security: [{default: [w]}, {key: [k]}, {default: [r, w]}]}}}",
+		{ "paths: {/a: {x-auth-type: Any, get: {security: [{default: [w]}, {key: [k]}, "
+		  "{default: [r, w]}]}}}",
 			"[[\"/a\",\"GET\",\"Any\",\"Unlimited\",[\"w\",\"r\"]]]" },
-		{ "security: [{default: [r]}]\npaths: {/a: {x-auth-type: Any, get: {}, put: {security: []}}}",
+		{ "security: [{default: [r]}]\npaths: {/a: {x-auth-type: Any, get: {}, put: "
+		  "{security: []}}}",
 			"[[\"/a\",\"GET\",\"Any\",\"Unlimited\",[\"r\"]],"
 			"[\"/a\",\"PUT\",\"Any\",\"Unlimited\",[]]]" },
 		{ "security: [{unknown: [r]}, 7]\npaths: {/a: {x-auth-type: Any, get: {}}}",
@@ -165,8 +174,10 @@ test_scopes(void)
 	json_t *definition = parsed(HEAD SCHEMES), *scopes = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(openapi_scopes(definition, &scopes), 0);
-	check_json(scopes, "[{\"scope\":{\"name\":\"r\",\"displayName\":\"r\",\"description\":\"Read\","
-		"\"bindings\":[]},\"shared\":false},{\"scope\":{\"name\":\"w\",\"displayName\":\"w\","
+	check_json(scopes,
+		"[{\"scope\":{\"name\":\"r\",\"displayName\":\"r\",\"description\":\"Read\","
+		"\"bindings\":[]},\"shared\":false},{\"scope\":{\"name\":\"w\",\"displayName\":"
+		"\"w\","
 		"\"description\":\"Write\",\"bindings\":[\"a\",\"b c\"]},\"shared\":false}]");
 	json_decref(definition);
 }
@@ -183,14 +194,17 @@ test_servers(void)
 		{ "servers: [7, {}, {url: 7}]", NULL },
 		{ "servers: [{url: http://a:8080/v1}]", "http://a:8080/v1" },
 		{ "servers: [{url: /v1}, {url: https://b}]", "https://b" },
-		{ "servers: [{url: 'https://{h}.x/{v}', variables: {h: {default: api}, v: {default: '2'}}}]",
+		{ "servers: [{url: 'https://{h}.x/{v}', variables: {h: {default: api}, v: "
+		  "{default: '2'}}}]",
 			"https://api.x/2" },
 		{ "servers: [{url: 'https://{h}'}]", NULL },
 		{ "servers: [{url: 'https://{h', variables: {h: {default: a}}}]", NULL },
-		{ "servers: [{url: 'http://{h}', variables: {h: {default: 0123456789012345678901234567890}}}]",
+		{ "servers: [{url: 'http://{h}', variables: {h: {default: "
+		  "0123456789012345678901234567890}}}]",
 			NULL },
 		{ "servers: [{url: 'http://{h}', variables: {h: {default: "
-			"a123456789012345678901234567890123456789012345678901234567890}}}]", NULL },
+		  "a123456789012345678901234567890123456789012345678901234567890}}}]",
+			NULL },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -213,27 +227,44 @@ test_sync(void)
 	static const struct {
 		const char *definition, *dto, *expected;
 	} rows[] = {
-		{ "{}", "{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/a/{b}\",\"verb\":\"GET\","
+		{ "{}",
+			"{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/a/"
+			"{b}\",\"verb\":\"GET\","
 			"\"authType\":\"None\",\"throttlingPolicy\":\"T\",\"scopes\":[]}]}",
-			"{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"N\",\"version\":\"1\"},\"paths\":{\"/a/{b}\":"
-			"{\"get\":{\"responses\":{\"200\":{\"description\":\"OK\"}},\"parameters\":[{\"name\":\"b\","
+			"{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"N\",\"version\":\"1\"},"
+			"\"paths\":{\"/a/{b}\":"
+			"{\"get\":{\"responses\":{\"200\":{\"description\":\"OK\"}},\"parameters\":"
+			"[{\"name\":\"b\","
 			"\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}],"
 			"\"x-auth-type\":\"None\",\"x-throttling-tier\":\"T\"}}}}" },
-		{ "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"kept\",\"version\":\"0\"},\"x-other\":1,\"paths\":"
-			"{\"/a\":{\"summary\":\"s\",\"get\":{\"operationId\":\"g\"},\"put\":{}},\"/gone\":{\"get\":{}},"
-			"\"/empty\":{\"summary\":\"s\"}}}",
-			"{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/a\",\"verb\":\"GET\","
+		{ "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"kept\",\"version\":\"0\"},\"x-"
+		  "other\":1,\"paths\":"
+		  "{\"/a\":{\"summary\":\"s\",\"get\":{\"operationId\":\"g\"},\"put\":{}},\"/"
+		  "gone\":{\"get\":{}},"
+		  "\"/empty\":{\"summary\":\"s\"}}}",
+			"{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/"
+			"a\",\"verb\":\"GET\","
 			"\"authType\":\"Any\"}]}",
-			"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"kept\",\"version\":\"1\"},\"x-other\":1,\"paths\":"
-			"{\"/a\":{\"summary\":\"s\",\"get\":{\"operationId\":\"g\",\"x-auth-type\":\"Any\"}},"
+			"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"kept\",\"version\":\"1\"},"
+			"\"x-other\":1,\"paths\":"
+			"{\"/"
+			"a\":{\"summary\":\"s\",\"get\":{\"operationId\":\"g\",\"x-auth-type\":"
+			"\"Any\"}},"
 			"\"/empty\":{\"summary\":\"s\"}}}" },
-		{ "{}", "{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/a\",\"verb\":\"PUT\","
-			"\"authType\":\"Any\",\"scopes\":[\"s\"]}],\"scopes\":[{\"scope\":{\"name\":\"s\","
+		{ "{}",
+			"{\"name\":\"N\",\"version\":\"1\",\"operations\":[{\"target\":\"/"
+			"a\",\"verb\":\"PUT\","
+			"\"authType\":\"Any\",\"scopes\":[\"s\"]}],\"scopes\":[{\"scope\":{"
+			"\"name\":\"s\","
 			"\"description\":\"d\",\"bindings\":[\"x\",\"y\"]}}]}",
-			"{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"N\",\"version\":\"1\"},\"paths\":{\"/a\":{\"put\":"
-			"{\"responses\":{\"200\":{\"description\":\"OK\"}},\"x-auth-type\":\"Any\",\"security\":"
-			"[{\"default\":[\"s\"]}]}}},\"components\":{\"securitySchemes\":{\"default\":{\"flows\":"
-			"{\"implicit\":{\"authorizationUrl\":\"/oauth2/authorize\",\"scopes\":{\"s\":\"d\"},"
+			"{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"N\",\"version\":\"1\"},"
+			"\"paths\":{\"/a\":{\"put\":"
+			"{\"responses\":{\"200\":{\"description\":\"OK\"}},\"x-auth-type\":\"Any\","
+			"\"security\":"
+			"[{\"default\":[\"s\"]}]}}},\"components\":{\"securitySchemes\":{"
+			"\"default\":{\"flows\":"
+			"{\"implicit\":{\"authorizationUrl\":\"/oauth2/"
+			"authorize\",\"scopes\":{\"s\":\"d\"},"
 			"\"x-scopes-bindings\":{\"s\":\"x,y\"}}},\"type\":\"oauth2\"}}}}" },
 	};
 
@@ -248,7 +279,7 @@ test_sync(void)
 	}
 }
 
-/* ---- The lifecycle ----------------------------------------------------------------------------------- */
+/* ---- The lifecycle --------------------------------------------------------------------------- */
 
 static void
 test_lifecycle(void)
@@ -261,7 +292,8 @@ test_lifecycle(void)
 		const char *to[COUNT(states)]; /* from each state; NULL: impossible */
 	} rows[] = {
 		{ "Publish", { "PUBLISHED", "PUBLISHED", "PUBLISHED", NULL, NULL, NULL } },
-		{ "Deploy as a Prototype", { "PROTOTYPED", "PROTOTYPED", "PROTOTYPED", NULL, NULL, NULL } },
+		{ "Deploy as a Prototype",
+			{ "PROTOTYPED", "PROTOTYPED", "PROTOTYPED", NULL, NULL, NULL } },
 		{ "Demote to Created", { NULL, "CREATED", "CREATED", NULL, NULL, NULL } },
 		{ "Block", { NULL, NULL, "BLOCKED", NULL, NULL, NULL } },
 		{ "Re-Publish", { NULL, NULL, NULL, "PUBLISHED", NULL, NULL } },
@@ -313,7 +345,7 @@ test_checklist(void)
 	}
 }
 
-/* ---- Search conditions ------------------------------------------------------------------------------- */
+/* ---- Search conditions ----------------------------------------------------------------------- */
 
 static void
 test_queries(void)
@@ -338,7 +370,8 @@ test_queries(void)
 		{ "colour:red", GH_EINVAL, "" },
 		{ "name:\"open", GH_EINVAL, "" },
 		{ "\"", GH_EINVAL, "" },
-		{ "a b c d e f g h i j k l m n o p", 0, "0=a|0=b|0=c|0=d|0=e|0=f|0=g|0=h|0=i|0=j|0=k|0=l|"
+		{ "a b c d e f g h i j k l m n o p", 0,
+			"0=a|0=b|0=c|0=d|0=e|0=f|0=g|0=h|0=i|0=j|0=k|0=l|"
 			"0=m|0=n|0=o|0=p|" },
 		{ "a b c d e f g h i j k l m n o p q", GH_ETOOBIG, "" },
 	};
@@ -367,10 +400,16 @@ test_query_terms_hold(void)
 		const char *query, *text;
 		bool holds;
 	} rows[] = {
-		{ "book", "My Bookstore", true }, { "book", "Boo", false }, { "book", "", false },
-		{ "\"Book\"", "Book", true }, { "\"Book\"", "book", false }, { "\"Book\"", "Books", false },
-		{ "status:published", "PUBLISHED", true }, { "status:publish", "PUBLISHED", false },
-		{ "version:1", "1.0.1", true }, { "version:\"1\"", "1.0.1", false },
+		{ "book", "My Bookstore", true },
+		{ "book", "Boo", false },
+		{ "book", "", false },
+		{ "\"Book\"", "Book", true },
+		{ "\"Book\"", "book", false },
+		{ "\"Book\"", "Books", false },
+		{ "status:published", "PUBLISHED", true },
+		{ "status:publish", "PUBLISHED", false },
+		{ "version:1", "1.0.1", true },
+		{ "version:\"1\"", "1.0.1", false },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -378,7 +417,8 @@ test_query_terms_hold(void)
 		const char *why;
 
 		CU_ASSERT_EQUAL_FATAL(query_parse(gh_str_of(rows[i].query), &query, &why), 0);
-		CU_ASSERT_EQUAL(query_holds(&query.terms[0], gh_str_of(rows[i].text)), rows[i].holds);
+		CU_ASSERT_EQUAL(
+			query_holds(&query.terms[0], gh_str_of(rows[i].text)), rows[i].holds);
 	}
 }
 

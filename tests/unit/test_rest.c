@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_rest.c
- * @brief lib/rest with a made-up call, store and key manager: routes, rights, bodies, replies, attempts.
+ * @brief lib/rest with a made-up call, store and key manager: routes, rights, bodies, replies,
+ * attempts.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #define FIELDS_MAX 8
 #define BLOCKS_MAX 256
 
-/* ---- A call ------------------------------------------------------------------------------------------ */
+/* ---- A call ---------------------------------------------------------------------------------- */
 
 struct gh_call {
 	const char *method, *subpath, *query, *authorization, *type, *if_match, *body;
@@ -36,7 +37,8 @@ const char *gh_strerror(int err) { (void)err; return "an error"; }
 uint64_t gh_mono_ns(void) { return 1; }
 
 int
-gh_service_get(struct gh_inst *inst, const char *need, unsigned index, struct gh_service *ret_service)
+gh_service_get(
+	struct gh_inst *inst, const char *need, unsigned index, struct gh_service *ret_service)
 {
 	(void)inst, (void)need, (void)index, (void)ret_service;
 	return GH_ENOENT;
@@ -129,7 +131,7 @@ call_done(struct gh_call *call)
 		free(call->blocks[--call->block_count]);
 }
 
-/* ---- Services ---------------------------------------------------------------------------------------- */
+/* ---- Services -------------------------------------------------------------------------------- */
 
 static int
 check_token(void *self, struct gh_str token, struct gh_principal **ret)
@@ -195,7 +197,7 @@ static const struct rest_services services = {
 	.rollout_count = 1,
 };
 
-/* ---- Operations -------------------------------------------------------------------------------------- */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static int
 say_params(struct rest_context *ctx)
@@ -308,7 +310,7 @@ serve(struct gh_call *call)
 	rest_serve(&api, &services, NULL, NULL, call);
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void
 test_routes(void)
@@ -425,7 +427,8 @@ test_bodies(void)
 		{ "{\"name\":1}", 400, "'name' must be a string" },
 		{ "{\"name\":\"abcdef\"}", 400, "'name' is longer than 5 bytes" },
 		{ "{\"name\":\"AB\"}", 400, "'name' must be lower case" },
-		{ "{\"name\":\"a\",\"colour\":\"green\"}", 400, "'colour' must be one of red, blue" },
+		{ "{\"name\":\"a\",\"colour\":\"green\"}", 400,
+			"'colour' must be one of red, blue" },
 		{ "{\"name\":\"a\",\"flag\":\"true\"}", 400, "'flag' must be true or false" },
 		{ "{\"name\":\"a\",\"items\":{}}", 400, "'items' must be an array" },
 		{ "{\"name\":\"a\",\"items\":[1]}", 400, "'items[0]' must be an object" },
@@ -438,8 +441,11 @@ test_bodies(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct gh_call call = { .method = "POST", .subpath = "/v2/things", .body = rows[i].body,
-			.authorization = "Bearer writer", .type = "application/json; charset=utf-8" };
+		struct gh_call call = { .method = "POST",
+			.subpath = "/v2/things",
+			.body = rows[i].body,
+			.authorization = "Bearer writer",
+			.type = "application/json; charset=utf-8" };
 
 		serve(&call);
 		CU_ASSERT_EQUAL(call.status, rows[i].status);
@@ -470,10 +476,12 @@ test_pages(void)
 		unsigned status;
 		const char *reply;
 	} rows[] = {
-		{ NULL, 200, "{\"count\":7,\"list\":[0,1,2,3,4,5,6],\"pagination\":{\"offset\":0,"
+		{ NULL, 200,
+			"{\"count\":7,\"list\":[0,1,2,3,4,5,6],\"pagination\":{\"offset\":0,"
 			"\"limit\":25,\"total\":7,\"next\":\"\",\"previous\":\"\"}}" },
 		{ "limit=3", 200, "\"next\":\"/things?limit=3&offset=3\",\"previous\":\"\"" },
-		{ "limit=3&offset=4&q=a%26b+c", 200, "\"list\":[4,5,6],\"pagination\":{\"offset\":4,"
+		{ "limit=3&offset=4&q=a%26b+c", 200,
+			"\"list\":[4,5,6],\"pagination\":{\"offset\":4,"
 			"\"limit\":3,\"total\":7,\"next\":\"\","
 			"\"previous\":\"/things?limit=3&offset=1&q=a%26b%20c\"}" },
 		{ "limit=3&offset=2", 200, "\"previous\":\"/things?limit=3&offset=0\"" },
@@ -487,7 +495,9 @@ test_pages(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct gh_call call = { .method = "GET", .subpath = "/v3/things", .query = rows[i].query,
+		struct gh_call call = { .method = "GET",
+			.subpath = "/v3/things",
+			.query = rows[i].query,
 			.authorization = "Bearer reader" };
 
 		serve(&call);
@@ -511,7 +521,8 @@ check_write(const int *results, size_t n, const char *if_match, unsigned status,
 	CU_ASSERT_EQUAL(call.status, status);
 	CU_ASSERT_EQUAL(commit_count, commits);
 	CU_ASSERT_STRING_EQUAL(reply_field(&call, "ETag"), status == 200 ? "\"42\"" : "");
-	CU_ASSERT_EQUAL(reply_field(&call, "Warning")[0] != '\0', status == 200 && serving_seq < 42);
+	CU_ASSERT_EQUAL(
+		reply_field(&call, "Warning")[0] != '\0', status == 200 && serving_seq < 42);
 	call_done(&call);
 }
 
@@ -546,9 +557,17 @@ test_errors_become_statuses(void)
 		int err;
 		unsigned status;
 	} rows[] = {
-		{ GH_ENOMEM, 503 }, { GH_EINVAL, 400 }, { GH_ENOENT, 404 }, { GH_EAGAIN, 503 },
-		{ GH_EVERSION, 500 }, { GH_ECONFLICT, 409 }, { GH_EDENIED, 403 }, { GH_EEXPIRED, 500 },
-		{ GH_ETOOBIG, 413 }, { GH_ETIMEDOUT, 503 }, { GH_EIO, 503 },
+		{ GH_ENOMEM, 503 },
+		{ GH_EINVAL, 400 },
+		{ GH_ENOENT, 404 },
+		{ GH_EAGAIN, 503 },
+		{ GH_EVERSION, 500 },
+		{ GH_ECONFLICT, 409 },
+		{ GH_EDENIED, 403 },
+		{ GH_EEXPIRED, 500 },
+		{ GH_ETOOBIG, 413 },
+		{ GH_ETIMEDOUT, 503 },
+		{ GH_EIO, 503 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
