@@ -143,7 +143,7 @@ struct rest_field {
 	const char *name;
 	enum rest_type type;
 	bool is_required;         /**< There; strings also not blank. */
-	int64_t min, max;         /**< Strings: bytes; arrays: items.  Both 0: any. */
+	int64_t min, max;         /**< Bytes, value or items.  Both 0: any. */
 	const char *const *words; /**< Strings: NULL-ended list of those allowed. */
 	/** Strings: is it well formed? */
 	bool (*is_valid)(struct gh_str value);
