@@ -259,9 +259,17 @@ ldb_db_reopen(struct ldb_db *db)
 	db->handle = error == NULL ? handle : NULL;
 	db->is_draining = false;
 	pthread_mutex_unlock(&db->lock);
-	int r = error == NULL ? GH_OK : explain(db, error);
+	int r = GH_OK;
 
+	if (error != NULL && db->is_explained) { /* tried once a second: one line is enough */
+		leveldb_free(error);
+		r = GH_EIO;
+	} else if (error != NULL) {
+		r = explain(db, error);
+		db->is_explained = true;
+	}
 	if (r == 0) {
+		db->is_explained = false;
 		atomic_store(&db->is_broken, false);
 		gh_inst_log(db->inst, LOG_NOTICE, "database %s was opened again", db->dir);
 		gh_inst_ready(db->inst, true, NULL);

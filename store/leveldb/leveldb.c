@@ -107,8 +107,27 @@ open_leveldb(void *process, const void *config, struct gh_inst *inst)
 static int
 start_leveldb(void *process, void *config)
 {
-	take_options(process, config);
+	struct ldb *p = process;
+
+	p->previous = p->config;
+	p->config = config;
+	take_options(p, config);
 	return GH_OK;
+}
+
+/** A generation ends: an old one, or the newest because another plugin refused the reload. */
+static void
+stop_leveldb(void *process, void *config)
+{
+	struct ldb *p = process;
+
+	if (config == p->config) {
+		p->config = p->previous;
+		if (p->config != NULL)
+			take_options(p, p->config);
+	}
+	if (config == p->previous || p->config == p->previous)
+		p->previous = NULL;
 }
 
 static void
@@ -144,4 +163,5 @@ GH_PLUGIN = {
 	GH_PLUGIN_ABI, .name = "leveldb", .version = "0.1.0", .provides = provides, .opts = opts,
 	.config_size = sizeof(struct ldb_config), .process_size = sizeof(struct ldb),
 	.open = open_leveldb, .close = close_leveldb, .start = start_leveldb,
+	.stop = stop_leveldb,
 };

@@ -157,6 +157,7 @@ struct ldb_db {
 	unsigned users;              /**< lock */
 	bool is_draining;            /**< lock: no new users, it is being opened again. */
 	atomic_bool is_broken;       /**< A write failed; none goes on until it was opened again. */
+	bool is_explained;           /**< Why it cannot be opened again was logged; the writer's. */
 };
 
 /** Open or create.  Failures are logged as a sentence that names the directory.  MAIN.
@@ -303,7 +304,8 @@ struct ldb {
 	struct ldb_db db;
 	struct ldb_writer writer;
 	bool is_synced;
-	_Atomic uint64_t feed_keep_batches, feed_keep_ms; /**< Set by start(). */
+	const struct ldb_config *config, *previous; /**< Generations; MAIN. */
+	_Atomic uint64_t feed_keep_batches, feed_keep_ms; /**< Of config; the writer reads. */
 	struct gh_metric *commits, *groups, *conflicts, *errors, *expired, *commit_time, *sequence;
 };
 

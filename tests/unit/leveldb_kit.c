@@ -206,6 +206,7 @@ kit_open(struct kit *kit, const struct ldb_config *config)
 void
 kit_close(struct kit *kit)
 {
+	gh_plugin.stop(&kit->process, &kit->config);
 	gh_plugin.close(&kit->process);
 }
 

@@ -257,6 +257,27 @@ test_feed_is_trimmed(void)
 	kit_close(&kit);
 }
 
+/** A reload changes how long the feed keeps commits; one that is refused leaves it as it was. */
+static void
+test_feed_retention_over_reloads(void)
+{
+	extern const struct gh_plugin gh_plugin;
+	struct ldb_config longer = kit_config("reload"), refused = longer;
+
+	setup("reload");
+	longer.feed_keep_batches = 500;
+	refused.feed_keep_batches = 7;
+	CU_ASSERT_EQUAL(gh_plugin.start(&kit.process, &longer), 0);
+	gh_plugin.stop(&kit.process, &kit.config); /* the old generation is drained */
+	CU_ASSERT_EQUAL(kit.process.feed_keep_batches, 500);
+	CU_ASSERT_EQUAL(gh_plugin.start(&kit.process, &refused), 0);
+	CU_ASSERT_EQUAL(kit.process.feed_keep_batches, 7);
+	gh_plugin.stop(&kit.process, &refused);
+	CU_ASSERT_EQUAL(kit.process.feed_keep_batches, 500);
+	gh_plugin.stop(&kit.process, &longer);
+	kit_close(&kit);
+}
+
 /* ---- Expiry and series --------------------------------------------------------------------- */
 
 static void
@@ -372,7 +393,8 @@ main(void)
 	static const struct unit_test tests[] = {
 		UNIT_TEST(test_feed), UNIT_TEST(test_feed_snapshot_of_many),
 		UNIT_TEST(test_snapshots_under_writes), UNIT_TEST(test_feed_wait_and_wake),
-		UNIT_TEST(test_feed_is_trimmed), UNIT_TEST(test_expired_documents_are_deleted),
+		UNIT_TEST(test_feed_is_trimmed), UNIT_TEST(test_feed_retention_over_reloads),
+		UNIT_TEST(test_expired_documents_are_deleted),
 		UNIT_TEST(test_orphans_in_expiry_queue), UNIT_TEST(test_series),
 		{ .name = NULL },
 	};
