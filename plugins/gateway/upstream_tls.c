@@ -150,7 +150,7 @@ upstream_tls_open(struct upstream_conn *c, const char **ret_why)
 {
 	static const gnutls_datum_t alpn = { (unsigned char *)(uintptr_t)"http/1.1", 8 };
 	struct upstream_trust *trust = c->pool->trust;
-	gnutls_certificate_credentials_t creds;
+	gnutls_certificate_credentials_t creds = NULL;
 	int r = credentials(trust, &creds, ret_why);
 
 	if (r < 0)
