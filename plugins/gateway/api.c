@@ -38,7 +38,7 @@ static const struct {
 /* What is read of a deployment, and of one of its operations. */
 struct deployment {
 	struct gh_str api_id, name, version, context, provider, api_tier, state;
-	struct gh_str authorization_header;
+	struct gh_str authorization_header, api_key_header;
 	struct gh_str transport, operations, production, sandbox; /* arrays */
 	bool is_default, pass_credentials;
 };
@@ -61,6 +61,7 @@ static const struct field deployment_fields[] = {
 	FIELD(struct deployment, version, DOC_STR), FIELD(struct deployment, context, DOC_STR),
 	FIELD(struct deployment, provider, DOC_STR), FIELD(struct deployment, api_tier, DOC_STR),
 	FIELD(struct deployment, authorization_header, DOC_STR),
+	FIELD(struct deployment, api_key_header, DOC_STR),
 	FIELD(struct deployment, state, DOC_STR), FIELD(struct deployment, transport, DOC_ARRAY),
 	FIELD(struct deployment, operations, DOC_ARRAY),
 	FIELD(struct deployment, production, DOC_ARRAY),
@@ -115,12 +116,15 @@ copy_strings(struct gw_api *api, const struct gh_doc *doc, const struct deployme
 		(r = gw_arena_str(arena, from->api_tier, &api->tier)) < 0 ||
 		(r = gw_arena_str(arena, from->authorization_header,
 			&api->authorization_header)) < 0 ||
+		(r = gw_arena_str(arena, from->api_key_header, &api->api_key_header)) < 0 ||
 		(r = gw_arena_str(arena, doc->tenant, &api->entry.tenant)) < 0 ||
 		(r = gw_arena_str(arena, doc->id, &api->entry.key.b)) < 0)
 		return r;
 	api->entry.key.a = api->entry.tenant;
 	if (api->authorization_header.n == 0)
 		api->authorization_header = GH_STR("Authorization");
+	if (api->api_key_header.n == 0)
+		api->api_key_header = GH_STR("ApiKey");
 	return 0;
 }
 

@@ -19,7 +19,7 @@ gw_on_request(const void *config, struct gh_txn *txn)
 	if (call->api->pass_credentials)
 		return GH_NEXT;
 	gh_txn_field_remove(txn, GH_SIDE_REQUEST, call->api->authorization_header);
-	gh_txn_field_remove(txn, GH_SIDE_REQUEST, GH_STR("ApiKey"));
+	gh_txn_field_remove(txn, GH_SIDE_REQUEST, call->api->api_key_header);
 	gh_txn_field_remove(txn, GH_SIDE_REQUEST, GH_STR("Internal-Key"));
 	return GH_NEXT;
 }

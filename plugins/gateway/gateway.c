@@ -120,6 +120,7 @@ close_gateway(void *data)
 	struct gw_process *process = data;
 
 	gw_publisher_close(&process->publisher);
+	gw_watch_done(&process->watch);
 	upstream_trust_free(process->trust);
 	gw_arena_free(&process->arena);
 }
@@ -133,7 +134,8 @@ open_gateway(void *data, const void *config, struct gh_inst *inst)
 
 	process->inst = inst;
 	process->seed = hash_seed();
-	if ((r = copy_options(process, config)) < 0)
+	if ((r = copy_options(process, config)) < 0 ||
+		(r = gw_watch_init(&process->watch, inst)) < 0)
 		goto out;
 	make_metrics(process, inst);
 	r = upstream_trust_new(&process->upstream, &process->trust, error, sizeof(error));
@@ -205,12 +207,18 @@ start_worker(void *data, struct gh_worker *worker, void *worker_data)
 	if (w->tokens == NULL)
 		return GH_ENOMEM;
 	r = upstream_pool_new(gh_worker_loop(worker), &process->upstream, process->trust, &w->pool);
-	if (r < 0) {
-		gw_token_cache_free(w->tokens);
-		return r;
-	}
+	if (r < 0)
+		goto out;
+	r = gw_watcher_start(&w->watcher, &process->watch, worker, w->pool);
+	if (r < 0)
+		goto out;
 	w->view = gw_publisher_first(&process->publisher, gh_worker_index(worker));
-	return 0;
+out:
+	if (r < 0) {
+		upstream_pool_free(w->pool);
+		gw_token_cache_free(w->tokens);
+	}
+	return r;
 }
 
 static void
@@ -220,6 +228,7 @@ stop_worker(void *process, struct gh_worker *worker, void *worker_data)
 
 	(void)process;
 	(void)worker;
+	gw_watcher_stop(&w->watcher);
 	upstream_pool_free(w->pool);
 	gw_token_cache_free(w->tokens);
 	gw_view_unpin(w->view);

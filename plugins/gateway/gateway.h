@@ -8,6 +8,7 @@
 #define GATEWAY_GATEWAY_H
 #include "plugins/gateway/publish.h"
 #include "plugins/gateway/token_cache.h"
+#include "plugins/gateway/watch.h"
 
 /** Options of one generation. */
 struct gw_config {
@@ -36,6 +37,7 @@ struct gw_process {
 	struct upstream_trust *trust;
 	struct gh_metric *refused[GW_ERR_COUNT];
 	struct gh_metric *cache_hits, *cache_misses, *offloaded;
+	struct gw_watch watch;
 };
 
 /** Of one worker. */
@@ -43,6 +45,7 @@ struct gw_worker {
 	struct gw_view *view;                /**< The newest. */
 	struct gw_token_cache *tokens;
 	struct upstream_pool *pool;
+	struct gw_watcher watcher;
 	uint64_t turn;                       /**< Whose turn it is among endpoints. */
 	uint64_t second_ns, verify_ns;       /**< This second's start; spent on signatures. */
 };

@@ -167,7 +167,8 @@ write_world(void)
 		{ "blocked", "BLOCKED", BACKEND },
 		{ "gone", "RETIRED", BACKEND },
 		{ "passing", "PUBLISHED", BACKEND ",\"pass_credentials\":true" },
-		{ "named", "PUBLISHED", BACKEND ",\"authorization_header\":\"X-Auth\"" },
+		{ "named", "PUBLISHED",
+			BACKEND ",\"authorization_header\":\"X-Auth\",\"api_key_header\":\"X-Key\"" },
 		{ "secure", "PUBLISHED", BACKEND ",\"transport\":[\"https\"]" },
 		{ "prodonly", "PUBLISHED", "\"production\":[\"http://prod.example\"]" },
 		{ "down", "PUBLISHED", "\"production\":[\"http://fail-101503.example\"]" },
@@ -475,6 +476,10 @@ test_what_reaches_the_backend(void)
 	fields[1] = (struct gh_field){ GH_STR("X-Auth"), gh_str_of(value) };
 	CU_ASSERT_EQUAL(call_with("GET", "/named/1/7", fields), OK);
 	CU_ASSERT(body_is("prod.example:80/base/7 Authorization X-Kept"));
+	fields[2].name = GH_STR("x-key");
+	CU_ASSERT_EQUAL(call_with("GET", "/named/1/7", fields), OK);
+	CU_ASSERT(body_is("prod.example:80/base/7 Authorization"));
+	fields[2].name = GH_STR("X-Kept");
 	CU_ASSERT_EQUAL(get_with("/books/1/7", bearer(key, "sand", "", 100)), OK);
 	CU_ASSERT(body_is("sand.example:80/7"));
 	CU_ASSERT_EQUAL(call_with("GET", "/two/1/7?q", fields), OK);
@@ -564,6 +569,31 @@ test_cross_origin_calls(void)
 }
 
 static void
+test_cross_origin_calls_can_be_narrowed(void)
+{
+	struct gh_field preflight[] = { { GH_STR("Origin"), GH_STR("https://good.example") },
+		{ GH_STR("Access-Control-Request-Method"), GH_STR("POST") },
+		{ GH_STR_NONE, GH_STR_NONE } };
+
+	stop_node();
+	write_world();
+	start_node("cors_origins: [https://good.example]");
+	CU_ASSERT_EQUAL(call_with("OPTIONS", "/books/1/7", preflight), ANSWER(204, 0));
+	CU_ASSERT(gh_str_eq(gh_test_field(&outcome, "Access-Control-Allow-Origin"),
+		GH_STR("https://good.example")));
+	CU_ASSERT(gh_str_eq(gh_test_field(&outcome, "Vary"), GH_STR("Origin")));
+	preflight[0].value = GH_STR("https://good.example.evil");
+	CU_ASSERT_EQUAL(call_with("OPTIONS", "/books/1/7", preflight), ANSWER(204, 0));
+	CU_ASSERT_EQUAL(gh_test_field(&outcome, "Access-Control-Allow-Origin").n, 0);
+	stop_node();
+	write_world();
+	start_node("cors: false");
+	CU_ASSERT_EQUAL(call_with("OPTIONS", "/books/1/7", preflight), ANSWER(204, 0));
+	CU_ASSERT_EQUAL(gh_test_field(&outcome, "Access-Control-Allow-Methods").n, 0);
+	CU_ASSERT(gh_str_eq(gh_test_field(&outcome, "Allow"), GH_STR("GET, POST")));
+}
+
+static void
 test_more_signatures_than_their_share_go_to_the_pool(void)
 {
 	stop_node();
@@ -596,6 +626,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(test_changes_are_served_at_once),
 	UNIT_TEST(test_revocation_reaches_known_tokens),
 	UNIT_TEST(test_cross_origin_calls),
+	UNIT_TEST(test_cross_origin_calls_can_be_narrowed),
 	UNIT_TEST(test_more_signatures_than_their_share_go_to_the_pool),
 	UNIT_TEST(test_node_ends),
 	{ .name = NULL },
