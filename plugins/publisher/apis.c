@@ -36,6 +36,15 @@ publisher_api_put(struct rest_context *ctx, const struct gh_doc *api, struct doc
 }
 
 int
+publisher_api_touch(struct rest_context *ctx, const struct gh_doc *api)
+{
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	return publisher_api_put(ctx, api, &w);
+}
+
+int
 publisher_api_get(struct rest_context *ctx)
 {
 	const struct gh_doc *api;

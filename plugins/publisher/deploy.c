@@ -206,23 +206,6 @@ deployment_id(struct rest_context *ctx, const struct gh_doc *api, const char *en
 	return gh_call_printf(ctx->call, "%.*s/%s", GH_STR_ARG(api->id), environment);
 }
 
-/** A revision of the API; 404 otherwise. */
-static int
-get_revision(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
-	const struct gh_doc **ret_revision)
-{
-	const struct gh_doc *revision;
-	int r = rest_get(ctx, "revision", id, &revision);
-
-	if (r < 0)
-		return r;
-	if (!gh_str_eq(doc_str(revision->body, "api_id"), api->id))
-		return rest_fail(ctx, 404, "The API has no revision with the id '%.*s'",
-			GH_STR_ARG(id));
-	*ret_revision = revision;
-	return 0;
-}
-
 /** One target of a deployment request. */
 static int
 put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
@@ -250,16 +233,6 @@ put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct 
 	doc_put_bool(&w, "display_on_devportal", js_bool(target, "displayOnDevportal", true));
 	doc_put_int(&w, "deployed_at_s", publisher_now_s());
 	return rest_put_written(ctx, "deployment", id, &w, GH_REV_ANY);
-}
-
-/** Write the API unchanged, so that nobody changes its state meanwhile. */
-static int
-touch_api(struct rest_context *ctx, const struct gh_doc *api)
-{
-	struct doc_writer w;
-
-	doc_writer_init(&w);
-	return publisher_api_put(ctx, api, &w);
 }
 
 /** Answer with the deployments that match @p revision (all when it is NULL), as they are now. */
@@ -313,7 +286,7 @@ publisher_deploy(struct rest_context *ctx)
 	if (r == 0)
 		r = rest_query_need(ctx, "revisionId", &revision_id);
 	if (r == 0)
-		r = get_revision(ctx, api, revision_id, &revision);
+		r = publisher_revision_find(ctx, api, revision_id, &revision);
 	if (r == 0)
 		r = rest_body_array(ctx, target_schema, &targets);
 	if (r == 0) {
@@ -328,7 +301,7 @@ publisher_deploy(struct rest_context *ctx)
 		if (r == 0)
 			r = put_deployment(ctx, api, revision, dto, target);
 	if (r == 0)
-		r = touch_api(ctx, api);
+		r = publisher_api_touch(ctx, api);
 	if (r == 0)
 		r = rest_commit(ctx, NULL);
 	return r == 0 ? reply_deployments(ctx, api, revision) : r;
@@ -347,7 +320,7 @@ revision_of_query(struct rest_context *ctx, const struct gh_doc *api,
 	bool is_number = number.n < 10;
 
 	if (id.n > 0)
-		return get_revision(ctx, api, id, ret_revision);
+		return publisher_revision_find(ctx, api, id, ret_revision);
 	if (number.n == 0)
 		return rest_fail(ctx, 400, "One of the query parameters 'revisionId' and "
 			"'revisionNumber' must be there");
@@ -423,7 +396,7 @@ publisher_undeploy(struct rest_context *ctx)
 			if (r == 0)
 				r = remove_deployment(ctx, api, revision, target);
 	if (r == 0)
-		r = touch_api(ctx, api);
+		r = publisher_api_touch(ctx, api);
 	if (r == 0)
 		r = rest_commit(ctx, NULL);
 	return r == 0 ? reply_deployments(ctx, api, revision) : r;

@@ -73,8 +73,16 @@ int publisher_api_replace(struct rest_context *ctx, const struct gh_doc *api, js
 /** Put the API with changed fields into the batch.  @param changes  finished or discarded. */
 int publisher_api_put(struct rest_context *ctx,
 	const struct gh_doc *api, struct doc_writer *changes);
+/** Put the API unchanged, so that nobody else changes it or what is deployed of it meanwhile. */
+int publisher_api_touch(struct rest_context *ctx, const struct gh_doc *api);
 /** Seconds since the epoch. */
 int64_t publisher_now_s(void);
+
+/* ---- revisions.c ----------------------------------------------------------------------------- */
+
+/** A revision of the API; 404 otherwise. */
+int publisher_revision_find(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
+	const struct gh_doc **ret_revision);
 
 /* ---- environments: settings.c ---------------------------------------------------------------- */
 

@@ -56,24 +56,30 @@ revisions_of(struct rest_context *ctx,
 	return rest_find_equal(ctx, "revision", "api", &api->id, 1, ret_found);
 }
 
-/** The revision of the path; 404 when it is none of the API's. */
-static int
-revision_of_path(struct rest_context *ctx, const struct gh_doc **ret_api,
+int
+publisher_revision_find(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
 	const struct gh_doc **ret_revision)
 {
-	const struct gh_doc *api, *revision;
-	int r = publisher_api_of_path(ctx, &api);
+	const struct gh_doc *revision;
+	int r = rest_get(ctx, "revision", id, &revision);
 
-	if (r == 0)
-		r = rest_get(ctx, "revision", rest_param(ctx, "revisionId"), &revision);
 	if (r < 0)
 		return r;
 	if (!gh_str_eq(doc_str(revision->body, "api_id"), api->id))
 		return rest_fail(ctx, 404, "The API has no revision with the id '%.*s'",
-			GH_STR_ARG(revision->id));
-	*ret_api = api;
+			GH_STR_ARG(id));
 	*ret_revision = revision;
 	return 0;
+}
+
+static int
+revision_of_path(struct rest_context *ctx, const struct gh_doc **ret_api,
+	const struct gh_doc **ret_revision)
+{
+	int r = publisher_api_of_path(ctx, ret_api);
+
+	return r < 0 ? r : publisher_revision_find(ctx, *ret_api, rest_param(ctx, "revisionId"),
+		ret_revision);
 }
 
 /** The snapshot, and the API with its next number. */
@@ -186,7 +192,6 @@ publisher_revision_delete(struct rest_context *ctx)
 {
 	const struct gh_doc *api, *revision;
 	const struct gh_docs_found *found;
-	struct doc_writer w;
 	int r = revision_of_path(ctx, &api, &revision);
 
 	if (r == 0)
@@ -196,10 +201,8 @@ publisher_revision_delete(struct rest_context *ctx)
 			GH_STR_ARG(doc_str(found->docs[0].body, "environment")));
 	if (r == 0)
 		r = rest_delete(ctx, "revision", revision->id, revision->rev);
-	if (r == 0) { /* unchanged, so that nobody deploys the revision meanwhile */
-		doc_writer_init(&w);
-		r = publisher_api_put(ctx, api, &w);
-	}
+	if (r == 0)
+		r = publisher_api_touch(ctx, api); /* nobody deploys the revision meanwhile */
 	if (r == 0)
 		r = rest_commit(ctx, NULL);
 	return r == 0 ? reply_revisions(ctx, api) : r;
