@@ -60,7 +60,8 @@ static const char usage[] =
 	"\n"
 	"  --manifest FILE     default: " GH_MANIFEST "\n"
 	"  --state DIR         default: " DEFAULT_STATE_DIR "\n"
-	"  --plugin-path PATH  directories with colons between them; default: the environment variable\n"
+	"  --plugin-path PATH  directories with colons between them; default: the environment "
+	"variable\n"
 	"                      GATEHOUSE_PLUGIN_PATH, else " GH_PLUGIN_DIR "\n"
 	"\n"
 	"Exit codes: 0, 64 wrong usage, 70 internal error, 78 cannot start.\n";
@@ -72,7 +73,7 @@ refuse_usage(const char *what, const char *argument)
 	return EXIT_USAGE;
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 static int
 run(const struct request *rq)
@@ -99,8 +100,8 @@ version(const struct request *rq)
 {
 	printf("gatehouse %s, plugin ABI %d.%d\n", PACKAGE_VERSION, GH_ABI_MAJOR, GH_ABI_MINOR);
 	if (rq->wants_build)
-		printf("plugins: %s\nleft out: %s\nsanitizers: %s\n", GH_BUILD_PLUGINS, GH_BUILD_LEFT_OUT,
-			GH_BUILD_SANITIZERS);
+		printf("plugins: %s\nleft out: %s\nsanitizers: %s\n", GH_BUILD_PLUGINS,
+			GH_BUILD_LEFT_OUT, GH_BUILD_SANITIZERS);
 	return 0;
 }
 
@@ -108,7 +109,8 @@ static int
 not_available(const struct request *rq)
 {
 	(void)rq;
-	fprintf(stderr, "gatehouse: backup and restore are not available in this version: stop the node "
+	fprintf(stderr,
+		"gatehouse: backup and restore are not available in this version: stop the node "
 		"and copy its state directory\n");
 	return EXIT_USAGE;
 }
@@ -126,7 +128,7 @@ static const struct command {
 	{ "restore", not_available, OPT_MANIFEST | OPT_STATE },
 };
 
-/* ---- Parsing ----------------------------------------------------------------------------------- */
+/* ---- Parsing --------------------------------------------------------------------------------- */
 
 static const struct command *
 find_command(const char *name)
@@ -191,7 +193,9 @@ parse_options(const struct command *command, int argc, char **argv, struct reque
 		if (option == ':')
 			return refuse_usage("a value is missing behind", argument);
 		if ((command->options & (unsigned)option) == 0) {
-			fprintf(stderr, "gatehouse: the command '%s' does not take --%s; see gatehouse --help\n",
+			fprintf(stderr,
+				"gatehouse: the command '%s' does not take --%s; see gatehouse "
+				"--help\n",
 				command->name, option_name(option));
 			return EXIT_USAGE;
 		}

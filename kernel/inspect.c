@@ -11,9 +11,10 @@
 
 enum { EXIT_INTERNAL = 70, EXIT_CANNOT_START = 78, ERROR_BYTES = 1024 };
 
-static const char *const phase_names[GH_PHASE_COUNT] = { "accept", "route", "authenticate", "authorize",
-	"limit", "request", "upstream", "response", "log" };
-static const char *const class_names[GH_CLASS_COUNT] = { "deny", "auth", "quota", "transform", "observe" };
+static const char *const phase_names[GH_PHASE_COUNT] = { "accept", "route", "authenticate",
+	"authorize", "limit", "request", "upstream", "response", "log" };
+static const char *const class_names[GH_CLASS_COUNT] = { "deny", "auth", "quota", "transform",
+	"observe" };
 static const char *const chain_names[] = { "gateway", "management" };
 static const char *const lane_names[GH_LANE_COUNT] = { "store", "crypto", "net" };
 
@@ -24,11 +25,12 @@ cannot_start(const char *error)
 	return EXIT_CANNOT_START;
 }
 
-/* ---- check ------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 /** Parse the options of every entry, and forget them again. */
 static int
-check_options(const struct krn_manifest *m, const struct krn_set *set, char *error, size_t error_size)
+check_options(
+	const struct krn_manifest *m, const struct krn_set *set, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_plugin *desc = set->insts[i].desc;
@@ -52,9 +54,9 @@ print_entries(const struct krn_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_inst *inst = &set->insts[set->start_order[i]];
 
-		printf("  %-16.*s %s %s%s%s%s\n", GH_STR_ARG(inst->label), inst->desc->name, inst->desc->version,
-			inst->dry_run ? ", dry run" : "", inst->bypass ? ", bypassed" : "",
-			on_error_notes[inst->on_error]);
+		printf("  %-16.*s %s %s%s%s%s\n", GH_STR_ARG(inst->label), inst->desc->name,
+			inst->desc->version, inst->dry_run ? ", dry run" : "",
+			inst->bypass ? ", bypassed" : "", on_error_notes[inst->on_error]);
 	}
 }
 
@@ -79,7 +81,8 @@ print_services(const struct krn_set *set)
 {
 	printf("services\n");
 	for (size_t i = 0; i < set->n; i++)
-		for (const struct gh_service_row *row = set->insts[i].provides; row->name != NULL; row++) {
+		for (const struct gh_service_row *row = set->insts[i].provides; row->name != NULL;
+			row++) {
 			printf("  %-16s %.*s", row->name, GH_STR_ARG(set->insts[i].label));
 			print_users(set, &set->insts[i], row->name);
 			printf("\n");
@@ -92,11 +95,14 @@ print_hooks_of(const struct krn_set *set, unsigned phase, unsigned order)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_inst *inst = &set->insts[i];
 
-		for (const struct gh_hook_row *row = inst->desc->hooks; row != NULL && row->fn != NULL; row++)
+		for (const struct gh_hook_row *row = inst->desc->hooks;
+			row != NULL && row->fn != NULL; row++)
 			if (row->phase == phase && row->order == order)
-				printf("  %-16s %-10s %.*s%s%s%s\n", phase_names[phase], class_names[order],
-					GH_STR_ARG(inst->label), row->name != NULL ? ": " : "",
-					row->name != NULL ? row->name : "", inst->bypass ? ", bypassed" : "");
+				printf("  %-16s %-10s %.*s%s%s%s\n", phase_names[phase],
+					class_names[order], GH_STR_ARG(inst->label),
+					row->name != NULL ? ": " : "",
+					row->name != NULL ? row->name : "",
+					inst->bypass ? ", bypassed" : "");
 	}
 }
 
@@ -116,9 +122,11 @@ print_mounts(const struct krn_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_inst *inst = &set->insts[i];
 
-		for (const struct gh_mount_row *row = inst->desc->mounts; row != NULL && row->prefix != NULL; row++)
+		for (const struct gh_mount_row *row = inst->desc->mounts;
+			row != NULL && row->prefix != NULL; row++)
 			printf("  %-16s %-32s %.*s%s%s\n", chain_names[row->chain], row->prefix,
-				GH_STR_ARG(inst->label), row->handler != NULL ? ", blocking on lane " : "",
+				GH_STR_ARG(inst->label),
+				row->handler != NULL ? ", blocking on lane " : "",
 				row->handler != NULL ? lane_names[row->lane] : "");
 	}
 }
@@ -131,9 +139,10 @@ print_listeners(const struct krn_manifest *m)
 		const struct gh_listener *l = &m->listeners[i].listener;
 		bool is_v6 = memchr(l->address.p, ':', l->address.n) != NULL;
 
-		printf("  %-16.*s %-10s %s://%s%.*s%s:%u by %.*s\n", GH_STR_ARG(l->name), chain_names[l->chain],
-			l->tls ? "https" : "http", is_v6 ? "[" : "", GH_STR_ARG(l->address), is_v6 ? "]" : "",
-			l->port, GH_STR_ARG(m->listeners[i].engine));
+		printf("  %-16.*s %-10s %s://%s%.*s%s:%u by %.*s\n", GH_STR_ARG(l->name),
+			chain_names[l->chain], l->tls ? "https" : "http", is_v6 ? "[" : "",
+			GH_STR_ARG(l->address), is_v6 ? "]" : "", l->port,
+			GH_STR_ARG(m->listeners[i].engine));
 	}
 }
 
@@ -163,7 +172,7 @@ out:
 	return code;
 }
 
-/* ---- plugins ----------------------------------------------------------------------------------- */
+/* ---- plugins --------------------------------------------------------------------------------- */
 
 static int
 print_plugin(const char *dir, struct gh_str name)
@@ -177,7 +186,8 @@ print_plugin(const char *dir, struct gh_str name)
 		return EXIT_CANNOT_START;
 	}
 	printf("%-16s %s", desc->name, desc->version);
-	for (const struct gh_service_row *row = desc->provides; row != NULL && row->name != NULL; row++)
+	for (const struct gh_service_row *row = desc->provides; row != NULL && row->name != NULL;
+		row++)
 		printf("%s%s", row == desc->provides ? ", provides " : " ", row->name);
 	for (const char *const *need = desc->needs; need != NULL && *need != NULL; need++)
 		printf("%s%s", need == desc->needs ? ", needs " : " ", *need);

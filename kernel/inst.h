@@ -30,7 +30,7 @@ struct gh_inst {
 	struct gh_str label;        /**< Owned by the set. */
 	const struct gh_plugin *desc;
 	void *handle;               /**< From dlopen(); never closed (RTLD_NODELETE). */
-	struct gh_service_row *provides; /**< Narrowed copy of desc->provides, NULL-ended, or NULL. */
+	struct gh_service_row *provides; /**< Narrowed copy of desc->provides, NULL-ended. */
 	struct krn_binding *bindings;
 	size_t binding_count;
 	bool dry_run, bypass;
@@ -62,14 +62,16 @@ bool krn_plugin_path_next(const char **path, struct gh_str *ret_dir);
 int krn_load(const char *plugin_path, struct gh_str name, const struct gh_plugin **ret_desc,
 	void **ret_handle, char *error, size_t error_size);
 /** The checks of krn_load() on a descriptor that is there already. */
-int krn_check_descriptor(const struct gh_plugin *desc, struct gh_str name, char *error, size_t error_size);
+int krn_check_descriptor(const struct gh_plugin *desc, struct gh_str name, char *error,
+	size_t error_size);
 /** Is it "word/number", as the names of services are? */
 bool krn_is_service_name(struct gh_str name);
 
-/** Load every entry, narrow what they provide, bind what they need, order them, refuse equal mounts.
- *  @return as krn_load; GH_ECONFLICT (duplicate label or service, ambiguous need, cycle, equal mounts). */
-int krn_set_new(const struct krn_manifest *manifest, const char *plugin_path, struct krn_set **ret_set,
-	char *error, size_t error_size);
+/** Load every entry, narrow what they provide, bind what they need, order them, check engines and
+ *  mounts.  @return as krn_load; GH_ECONFLICT (a label twice, an ambiguous need, a cycle, equal
+ *  mounts). */
+int krn_set_new(const struct krn_manifest *manifest, const char *plugin_path,
+	struct krn_set **ret_set, char *error, size_t error_size);
 /** krn_set_new() with a loader of the caller's: krn_load() is one, @p arg being the plugin path. */
 typedef int krn_load_fn(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc,
 	void **ret_handle, char *error, size_t error_size);

@@ -37,8 +37,8 @@ static int
 refuse(const struct check *c, int err, const char *fmt, ...)
 {
 	va_list ap;
-	int n = snprintf(c->error, c->error_size, "plugin %.*s: %s: ", (int)(c->name.n < 64 ? c->name.n : 64),
-		c->name.p, c->phase);
+	int n = snprintf(c->error, c->error_size,
+		"plugin %.*s: %s: ", (int)(c->name.n < 64 ? c->name.n : 64), c->name.p, c->phase);
 
 	if (n > 0 && (size_t)n < c->error_size) {
 		va_start(ap, fmt);
@@ -48,9 +48,13 @@ refuse(const struct check *c, int err, const char *fmt, ...)
 	return err;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------- */
+/** For what is simply wrong. */
+#define wrong(c, ...) refuse(c, GH_EINVAL, __VA_ARGS__)
 
-/** Length of the run of lower-case letters, digits and '_' that @p s begins with; a letter is first. */
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+/** Length of the run of lower-case letters, digits and '_' that @p s begins with; a letter is
+ * first. */
 static size_t
 word_length(struct gh_str s)
 {
@@ -58,7 +62,8 @@ word_length(struct gh_str s)
 
 	if (s.n == 0 || s.p[0] < 'a' || s.p[0] > 'z')
 		return 0;
-	while (n < s.n && ((s.p[n] >= 'a' && s.p[n] <= 'z') || (s.p[n] >= '0' && s.p[n] <= '9') || s.p[n] == '_'))
+	while (n < s.n && ((s.p[n] >= 'a' && s.p[n] <= 'z') || (s.p[n] >= '0' && s.p[n] <= '9') ||
+				  s.p[n] == '_'))
 		n++;
 	return n;
 }
@@ -75,7 +80,7 @@ krn_is_service_name(struct gh_str name)
 	return digits == name.n;
 }
 
-/* ---- Finding the file -------------------------------------------------------------------------- */
+/* ---- Finding the file ------------------------------------------------------------------------ */
 
 const char *
 krn_plugin_path(const char *plugin_path)
@@ -106,7 +111,7 @@ check_owner(const struct check *c, const char *path, char *file)
 	if (stat(file, &st) < 0)
 		return refuse(c, GH_EDENIED, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return refuse(c, GH_EINVAL, "%s is not a regular file", path);
+		return wrong(c, "%s is not a regular file", path);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return refuse(c, GH_EDENIED, "%s may be written by others", path);
 	*strrchr(file, '/') = '\0';
@@ -125,10 +130,11 @@ find_file(const struct check *c, const char *plugin_path, char file[PATH_MAX])
 	struct gh_str dir;
 
 	if (word_length(c->name) != c->name.n)
-		return refuse(c, GH_EINVAL, "a plugin's name has lower-case letters, digits and '_'");
+		return wrong(c, "a plugin's name has lower-case letters, digits and '_'");
 	while (krn_plugin_path_next(&dirs, &dir)) {
 		char path[PATH_MAX], parent[PATH_MAX];
-		int n = snprintf(path, sizeof(path), "%.*s/%.*s.so", GH_STR_ARG(dir), GH_STR_ARG(c->name));
+		int n = snprintf(
+			path, sizeof(path), "%.*s/%.*s.so", GH_STR_ARG(dir), GH_STR_ARG(c->name));
 
 		if (n < 0 || (size_t)n >= sizeof(path) || realpath(path, file) == NULL)
 			continue;
@@ -138,19 +144,19 @@ find_file(const struct check *c, const char *plugin_path, char file[PATH_MAX])
 	return refuse(c, GH_ENOENT, "no file %.*s.so in %s", GH_STR_ARG(c->name), plugin_path);
 }
 
-/* ---- Descriptor -------------------------------------------------------------------------------- */
+/* ---- Descriptor ------------------------------------------------------------------------------ */
 
 static int
 check_abi(const struct check *c, const struct gh_plugin *d)
 {
-	bool is_exact = GH_ABI_MAJOR == 0; /* Nothing is promised yet: only the same version fits. */
+	bool is_exact = GH_ABI_MAJOR == 0; /* nothing is promised yet: only the same version fits */
 
 	if (d->abi_major != GH_ABI_MAJOR || (is_exact && d->abi_minor != GH_ABI_MINOR))
-		return refuse(c, GH_EVERSION, "it was built for ABI %u.%u, this is ABI %u.%u", d->abi_major,
-			d->abi_minor, GH_ABI_MAJOR, GH_ABI_MINOR);
+		return refuse(c, GH_EVERSION, "it was built for ABI %u.%u, this is ABI %u.%u",
+			d->abi_major, d->abi_minor, GH_ABI_MAJOR, GH_ABI_MINOR);
 	if (d->abi_minor > GH_ABI_MINOR)
-		return refuse(c, GH_EVERSION, "it needs ABI %u.%u, this is only %u.%u", d->abi_major,
-			d->abi_minor, GH_ABI_MAJOR, GH_ABI_MINOR);
+		return refuse(c, GH_EVERSION, "it needs ABI %u.%u, this is only %u.%u",
+			d->abi_major, d->abi_minor, GH_ABI_MAJOR, GH_ABI_MINOR);
 	const struct {
 		const char *what;
 		size_t has, needs;
@@ -165,8 +171,8 @@ check_abi(const struct check *c, const struct gh_plugin *d)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (sizes[i].has != sizes[i].needs)
-			return refuse(c, GH_EVERSION, "its %s has %zu bytes where this ABI has %zu", sizes[i].what,
-				sizes[i].has, sizes[i].needs);
+			return refuse(c, GH_EVERSION, "its %s has %zu bytes where this ABI has %zu",
+				sizes[i].what, sizes[i].has, sizes[i].needs);
 	return 0;
 }
 
@@ -174,12 +180,12 @@ static int
 check_identity(const struct check *c, const struct gh_plugin *d)
 {
 	if (d->name == NULL || d->version == NULL || d->version[0] == '\0')
-		return refuse(c, GH_EINVAL, "it has no name or no version");
+		return wrong(c, "it has no name or no version");
 	if (!gh_str_eq(gh_str_of(d->name), c->name))
-		return refuse(c, GH_EINVAL, "it calls itself '%.64s', unlike its file", d->name);
+		return wrong(c, "it calls itself '%.64s', unlike its file", d->name);
 	if (d->config_size > BLOCK_MAX_BYTES || d->process_size > BLOCK_MAX_BYTES ||
 		d->worker_size > BLOCK_MAX_BYTES)
-		return refuse(c, GH_EINVAL, "a block of it is larger than %d bytes", BLOCK_MAX_BYTES);
+		return wrong(c, "a block of it is larger than %d bytes", BLOCK_MAX_BYTES);
 	return 0;
 }
 
@@ -197,16 +203,17 @@ check_provides(const struct check *c, const struct gh_plugin *d)
 {
 	unsigned n = 0;
 
-	for (const struct gh_service_row *row = d->provides; row != NULL && row->name != NULL; row++, n++) {
+	for (const struct gh_service_row *row = d->provides; row != NULL && row->name != NULL;
+		row++, n++) {
 		if (n == ROWS_MAX)
-			return refuse(c, GH_EINVAL, "the table has no end");
+			return wrong(c, "the table has no end");
 		if (!krn_is_service_name(gh_str_of(row->name)))
-			return refuse(c, GH_EINVAL, "'%.64s' is not of the form name/number", row->name);
+			return wrong(c, "'%.64s' is not of the form name/number", row->name);
 		if (row->vtable == NULL || *(const uint32_t *)row->vtable <= sizeof(uint32_t))
-			return refuse(c, GH_EINVAL, "%s has no vtable, or its vtable has no size", row->name);
+			return wrong(c, "%s has no vtable, or its vtable has no size", row->name);
 		for (const struct gh_service_row *other = d->provides; other != row; other++)
 			if (strcmp(other->name, row->name) == 0)
-				return refuse(c, GH_EINVAL, "%s stands in the table twice", row->name);
+				return wrong(c, "%s stands in the table twice", row->name);
 	}
 	return 0;
 }
@@ -231,13 +238,14 @@ check_needs(const struct check *c, const struct gh_plugin *d)
 
 	for (const char *const *need = d->needs; need != NULL && *need != NULL; need++, n++) {
 		if (n == ROWS_MAX)
-			return refuse(c, GH_EINVAL, "the table has no end");
+			return wrong(c, "the table has no end");
 		if (!krn_is_service_name(bare_need(*need)))
-			return refuse(c, GH_EINVAL, "'%.64s' is not of the form name/number, ?name/number or "
-				"name/number*", *need);
+			return wrong(c, "'%.64s' is not of the form name/number, ?name/number or "
+				"name/number*",
+				*need);
 		for (const char *const *other = d->needs; other != need; other++)
 			if (gh_str_eq(bare_need(*other), bare_need(*need)))
-				return refuse(c, GH_EINVAL, "%s stands in the table twice", *need);
+				return wrong(c, "%s stands in the table twice", *need);
 	}
 	return 0;
 }
@@ -249,11 +257,13 @@ check_hooks(const struct check *c, const struct gh_plugin *d)
 
 	for (const struct gh_hook_row *row = d->hooks; row != NULL && row->fn != NULL; row++, n++) {
 		if (n == ROWS_MAX)
-			return refuse(c, GH_EINVAL, "the table has no end");
+			return wrong(c, "the table has no end");
 		if ((unsigned)row->phase >= GH_PHASE_COUNT)
-			return refuse(c, GH_EINVAL, "hook %u is in the unknown phase %u", n + 1, (unsigned)row->phase);
+			return wrong(c, "hook %u is in the unknown phase %u", n + 1,
+				(unsigned)row->phase);
 		if ((unsigned)row->order >= GH_CLASS_COUNT)
-			return refuse(c, GH_EINVAL, "hook %u is of the unknown class %u", n + 1, (unsigned)row->order);
+			return wrong(c, "hook %u is of the unknown class %u", n + 1,
+				(unsigned)row->order);
 	}
 	return 0;
 }
@@ -301,25 +311,30 @@ check_mounts(const struct check *c, const struct gh_plugin *d)
 {
 	unsigned n = 0;
 
-	for (const struct gh_mount_row *row = d->mounts; row != NULL && row->prefix != NULL; row++, n++) {
+	for (const struct gh_mount_row *row = d->mounts; row != NULL && row->prefix != NULL;
+		row++, n++) {
 		if (n == ROWS_MAX)
-			return refuse(c, GH_EINVAL, "the table has no end");
+			return wrong(c, "the table has no end");
 		const char *fault = prefix_fault(gh_str_of(row->prefix));
 
 		if (fault != NULL)
-			return refuse(c, GH_EINVAL, "the prefix '%.64s' %s", row->prefix, fault);
+			return wrong(c, "the prefix '%.64s' %s", row->prefix, fault);
 		if ((unsigned)row->chain > GH_CHAIN_MANAGEMENT)
-			return refuse(c, GH_EINVAL, "%s is in the unknown chain %u", row->prefix, (unsigned)row->chain);
+			return wrong(c, "%s is in the unknown chain %u", row->prefix,
+				(unsigned)row->chain);
 		if (is_kernel_page(row))
 			return refuse(c, GH_ECONFLICT, "%s belongs to the kernel", row->prefix);
 		if ((row->hook != NULL) == (row->handler != NULL))
-			return refuse(c, GH_EINVAL, "%s must have either a hook or a handler", row->prefix);
+			return wrong(c, "%s must have either a hook or a handler", row->prefix);
 		if ((unsigned)row->lane >= GH_LANE_COUNT)
-			return refuse(c, GH_EINVAL, "%s runs on the unknown lane %u", row->prefix, (unsigned)row->lane);
+			return wrong(c, "%s runs on the unknown lane %u", row->prefix,
+				(unsigned)row->lane);
 		if (row->max_body_bytes > MOUNT_BODY_MAX_BYTES)
-			return refuse(c, GH_EINVAL, "%s allows bodies over %d bytes", row->prefix, MOUNT_BODY_MAX_BYTES);
+			return wrong(c, "%s allows bodies over %d bytes", row->prefix,
+				MOUNT_BODY_MAX_BYTES);
 		if (row->deadline_ms > MOUNT_DEADLINE_MAX_MS)
-			return refuse(c, GH_EINVAL, "%s has a deadline over %d ms", row->prefix, MOUNT_DEADLINE_MAX_MS);
+			return wrong(c, "%s has a deadline over %d ms", row->prefix,
+				MOUNT_DEADLINE_MAX_MS);
 	}
 	return 0;
 }
@@ -329,28 +344,35 @@ check_events(const struct check *c, const struct gh_plugin *d)
 {
 	unsigned n = 0;
 
-	for (const struct gh_event_row *row = d->events; row != NULL && row->name != NULL; row++, n++) {
+	for (const struct gh_event_row *row = d->events; row != NULL && row->name != NULL;
+		row++, n++) {
 		if (n == ROWS_MAX)
-			return refuse(c, GH_EINVAL, "the table has no end");
+			return wrong(c, "the table has no end");
 		if (row->name[0] == '\0' || row->fn == NULL)
-			return refuse(c, GH_EINVAL, "subscription %u has no name or no function", n + 1);
+			return wrong(c, "subscription %u has no name or no function", n + 1);
 		if (row->queue < 1 || row->queue > EVENT_QUEUE_MAX)
-			return refuse(c, GH_EINVAL, "the queue of '%.64s' must hold 1 to %d events", row->name,
+			return wrong(c, "the queue of '%.64s' must hold 1 to %d events", row->name,
 				EVENT_QUEUE_MAX);
 	}
 	return 0;
 }
 
 int
-krn_check_descriptor(const struct gh_plugin *desc, struct gh_str name, char *error, size_t error_size)
+krn_check_descriptor(
+	const struct gh_plugin *desc, struct gh_str name, char *error, size_t error_size)
 {
 	static const struct {
 		const char *phase;
 		int (*fn)(const struct check *c, const struct gh_plugin *d);
 	} checks[] = {
-		{ "descriptor", check_abi }, { "descriptor", check_identity }, { "options", check_options },
-		{ "provides", check_provides }, { "needs", check_needs }, { "hooks", check_hooks },
-		{ "mounts", check_mounts }, { "events", check_events },
+		{ "descriptor", check_abi },
+		{ "descriptor", check_identity },
+		{ "options", check_options },
+		{ "provides", check_provides },
+		{ "needs", check_needs },
+		{ "hooks", check_hooks },
+		{ "mounts", check_mounts },
+		{ "events", check_events },
 	};
 	struct check c = { .name = name, .error = error, .error_size = error_size };
 
@@ -364,13 +386,15 @@ krn_check_descriptor(const struct gh_plugin *desc, struct gh_str name, char *err
 	return 0;
 }
 
-/* ---- Mapping ----------------------------------------------------------------------------------- */
+/* ---- Mapping --------------------------------------------------------------------------------- */
 
 int
 krn_load(const char *plugin_path, struct gh_str name, const struct gh_plugin **ret_desc,
 	void **ret_handle, char *error, size_t error_size)
 {
-	struct check c = { .name = name, .phase = "find", .error = error, .error_size = error_size };
+	struct check c = {
+		.name = name, .phase = "find", .error = error, .error_size = error_size
+	};
 	char file[PATH_MAX];
 	int r = find_file(&c, krn_plugin_path(plugin_path), file);
 

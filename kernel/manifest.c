@@ -92,11 +92,13 @@ check_name(struct reader *rd, unsigned line, const char *what, struct gh_str nam
 {
 	if (is_name(name))
 		return 0;
-	return complain(rd, line, "%s: a name has 1 to %d letters, digits, '_', '-' and '.', and does not "
-		"begin with '-' or '.'", what, NAME_MAX_BYTES);
+	return complain(rd, line,
+		"%s: a name has 1 to %d letters, digits, '_', '-' and '.', and does not "
+		"begin with '-' or '.'",
+		what, NAME_MAX_BYTES);
 }
 
-/* ---- node:, log:, access_log:, pool: ----------------------------------------------------------- */
+/* ---- node:, log:, access_log:, pool: --------------------------------------------------------- */
 
 struct node_section {
 	struct gh_str name;
@@ -118,8 +120,8 @@ struct log_section {
 };
 
 /* Each at the number that <syslog.h> gives it, from LOG_EMERG to LOG_DEBUG. */
-static const char *const log_levels[] = { "emerg", "alert", "crit", "error", "warning", "notice", "info",
-	"debug", NULL };
+static const char *const log_levels[] = { "emerg", "alert", "crit", "error", "warning", "notice",
+	"info", "debug", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
 
 static const struct gh_opt log_opts[] = {
@@ -246,7 +248,7 @@ read_node(struct reader *rd, const struct yaml_node *node)
 	return read_node_options(rd, own, node != NULL ? node->line : 1);
 }
 
-/* ---- listeners: -------------------------------------------------------------------------------- */
+/* ---- listeners: ------------------------------------------------------------------------------ */
 
 struct listener_section {
 	struct gh_str name, engine, address, certificate_file, key_file;
@@ -270,7 +272,8 @@ static const struct gh_opt listener_opts[] = {
 	GH_OPT(struct listener_section, key_file, .dflt = ""),
 	GH_OPT(struct listener_section, head_ms, .dflt = "10s", .min = 100, .max = 3600000),
 	GH_OPT(struct listener_section, idle_ms, .dflt = "75s", .min = 100, .max = 86400000),
-	GH_OPT(struct listener_section, max_head_bytes, .dflt = "32k", .min = 1024, .max = 1u << 20),
+	GH_OPT(struct listener_section, max_head_bytes, .dflt = "32k", .min = 1024,
+		.max = 1u << 20),
 	GH_OPT(struct listener_section, max_connections, .dflt = "10000", .min = 1, .max = 1000000),
 	{ .type = GH_OPT_END },
 };
@@ -313,23 +316,29 @@ check_listener(struct reader *rd, const struct krn_listener_decl *decl)
 	if (r < 0)
 		return r;
 	if (!is_numeric_address(l->address))
-		return complain(rd, decl->line, "listener '%.*s': address: must be a numeric IPv4 or IPv6 address",
+		return complain(rd, decl->line,
+			"listener '%.*s': address: must be a numeric IPv4 or IPv6 address",
 			GH_STR_ARG(l->name));
 	if ((l->certificate_file.n > 0) != (l->key_file.n > 0))
-		return complain(rd, decl->line, "listener '%.*s': certificate_file and key_file belong together",
+		return complain(rd, decl->line,
+			"listener '%.*s': certificate_file and key_file belong together",
 			GH_STR_ARG(l->name));
 	if (l->certificate_file.n > 0 && !l->tls)
-		return complain(rd, decl->line, "listener '%.*s': certificate_file: the listener has no tls",
+		return complain(rd, decl->line,
+			"listener '%.*s': certificate_file: the listener has no tls",
 			GH_STR_ARG(l->name));
 	for (const struct krn_listener_decl *other = rd->m->listeners; other != decl; other++) {
 		const struct gh_listener *o = &other->listener;
 
 		if (gh_str_eq(o->name, l->name))
-			return complain(rd, decl->line, "listener '%.*s': line %u has one of that name",
+			return complain(rd, decl->line,
+				"listener '%.*s': line %u has one of that name",
 				GH_STR_ARG(l->name), other->line);
-		if (o->port == l->port && (gh_str_eq(o->address, l->address) || is_wildcard(o->address) ||
-			is_wildcard(l->address)))
-			return complain(rd, decl->line, "listener '%.*s': port %u is taken by '%.*s' in line %u",
+		if (o->port == l->port &&
+			(gh_str_eq(o->address, l->address) || is_wildcard(o->address) ||
+				is_wildcard(l->address)))
+			return complain(rd, decl->line,
+				"listener '%.*s': port %u is taken by '%.*s' in line %u",
 				GH_STR_ARG(l->name), l->port, GH_STR_ARG(o->name), other->line);
 	}
 	return 0;
@@ -357,9 +366,11 @@ read_listener(struct reader *rd, const struct yaml_node *node, struct krn_listen
 	const struct {
 		struct gh_str from, *to;
 	} texts[] = {
-		{ section->name, &l->name }, { section->engine, &decl->engine },
+		{ section->name, &l->name },
+		{ section->engine, &decl->engine },
 		{ without_brackets(section->address), &l->address },
-		{ section->certificate_file, &l->certificate_file }, { section->key_file, &l->key_file },
+		{ section->certificate_file, &l->certificate_file },
+		{ section->key_file, &l->key_file },
 	};
 
 	for (size_t i = 0; r == 0 && i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -370,7 +381,8 @@ read_listener(struct reader *rd, const struct yaml_node *node, struct krn_listen
 
 /** Is it absent (or null), or a list of at most @p max? */
 static int
-check_list(struct reader *rd, const struct yaml_node *node, const char *key, size_t max, size_t *ret_n)
+check_list(
+	struct reader *rd, const struct yaml_node *node, const char *key, size_t max, size_t *ret_n)
 {
 	*ret_n = 0;
 	if (node == NULL || yaml_type_of(node) == YAML_TYPE_NULL)
@@ -401,7 +413,7 @@ read_listeners(struct reader *rd, const struct yaml_node *node)
 	return r;
 }
 
-/* ---- plugins: ---------------------------------------------------------------------------------- */
+/* ---- plugins: -------------------------------------------------------------------------------- */
 
 /** The keys of an entry that are the kernel's; `needs` is read apart. */
 struct entry_section {
@@ -424,7 +436,8 @@ static const struct gh_opt entry_opts[] = {
 };
 
 static const char *const entry_keys[] = { "as", "provide", "dry_run", "bypass", "on_error", NULL };
-static const char *const kernel_keys[] = { "as", "provide", "dry_run", "bypass", "on_error", "needs", NULL };
+static const char *const kernel_keys[] = { "as", "provide", "dry_run", "bypass", "on_error",
+	"needs", NULL };
 
 static int
 read_provide(struct reader *rd, const struct gh_list *provide, struct krn_entry *entry)
@@ -445,7 +458,8 @@ read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 	if (node == NULL || yaml_type_of(node) == YAML_TYPE_NULL)
 		return 0;
 	if (node->kind != YAML_MAPPING_NODE_KIND)
-		return complain(rd, node->line, "%.*s: needs: must be a mapping of services to labels",
+		return complain(rd, node->line,
+			"%.*s: needs: must be a mapping of services to labels",
 			GH_STR_ARG(entry->plugin));
 	struct krn_need_binding *needs = yaml_alloc(rd->m->doc, node->n * sizeof(*needs));
 
@@ -453,7 +467,8 @@ read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 		return out_of_memory(rd);
 	for (size_t i = 0; i < node->n; i++) {
 		if (!is_name(node->items[i]->text))
-			return complain(rd, node->key_lines[i], "%.*s: needs: %.*s: must be the label of an entry",
+			return complain(rd, node->key_lines[i],
+				"%.*s: needs: %.*s: must be the label of an entry",
 				GH_STR_ARG(entry->plugin), GH_STR_ARG(node->keys[i]));
 		needs[i] = (struct krn_need_binding){ node->keys[i], node->items[i]->text };
 	}
@@ -471,8 +486,8 @@ read_entry_options(struct reader *rd, const struct yaml_node *value, struct krn_
 	entry->options = yaml_pick(rd->m->doc, value, kernel_keys, false);
 	if (own == NULL || entry->options == NULL)
 		return out_of_memory(rd);
-	int r = options_fill(entry_opts, sizeof(struct entry_section), own, rd->m->path, entry->plugin,
-		&config, rd->error, rd->error_size);
+	int r = options_fill(entry_opts, sizeof(struct entry_section), own, rd->m->path,
+		entry->plugin, &config, rd->error, rd->error_size);
 
 	if (r < 0)
 		return r;
@@ -505,10 +520,12 @@ read_entry(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 		entry->plugin = node->keys[0];
 		value = node->items[0];
 		if (value->kind != YAML_MAPPING_NODE_KIND && yaml_type_of(value) != YAML_TYPE_NULL)
-			return complain(rd, value->line, "plugins: %.*s: must be followed by a mapping of options",
+			return complain(rd, value->line,
+				"plugins: %.*s: must be followed by a mapping of options",
 				GH_STR_ARG(entry->plugin));
 	} else {
-		return complain(rd, node->line, "plugins: an item is a plugin's name, alone or with its options "
+		return complain(rd, node->line,
+			"plugins: an item is a plugin's name, alone or with its options "
 			"indented below it");
 	}
 	int r = check_name(rd, entry->line, "plugins", entry->plugin);
@@ -535,7 +552,7 @@ read_entries(struct reader *rd, const struct yaml_node *node)
 	return r;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static int
 read_root(struct reader *rd)
@@ -547,7 +564,8 @@ read_root(struct reader *rd)
 		{ "node", read_node }, { "log", read_log }, { "access_log", read_access_log },
 		{ "pool", read_pool }, { "listeners", read_listeners }, { "plugins", read_entries },
 	};
-	static const char *const keys[] = { "node", "log", "access_log", "pool", "listeners", "plugins", NULL };
+	static const char *const keys[] = { "node", "log", "access_log", "pool", "listeners",
+		"plugins", NULL };
 	const struct yaml_node *root = yaml_root(rd->m->doc);
 	int r = 0;
 
@@ -560,8 +578,10 @@ read_root(struct reader *rd)
 		return out_of_memory(rd);
 	if (unknown->n > 0)
 		return complain(rd, unknown->key_lines[0],
-			"%.*s: unknown key; known are: node, log, access_log, pool, listeners, plugins",
-			(int)(unknown->keys[0].n < 64 ? unknown->keys[0].n : 64), unknown->keys[0].p);
+			"%.*s: unknown key; known are: node, log, access_log, pool, listeners, "
+			"plugins",
+			(int)(unknown->keys[0].n < 64 ? unknown->keys[0].n : 64),
+			unknown->keys[0].p);
 	for (size_t i = 0; r == 0 && i < sizeof(sections) / sizeof(sections[0]); i++)
 		r = sections[i].read(rd, yaml_get(root, gh_str_of(sections[i].key)));
 	return r;
@@ -643,7 +663,8 @@ read_all(const char *path, char *buf, size_t size)
 }
 
 int
-krn_manifest_load(const char *path, struct krn_manifest **ret_manifest, char *error, size_t error_size)
+krn_manifest_load(
+	const char *path, struct krn_manifest **ret_manifest, char *error, size_t error_size)
 {
 	char *text = malloc(MANIFEST_MAX_BYTES + 1);
 
@@ -658,7 +679,8 @@ krn_manifest_load(const char *path, struct krn_manifest **ret_manifest, char *er
 		snprintf(error, error_size, "%s: cannot be read: %s", path, strerror((int)-n));
 		r = n == -ENOENT ? GH_ENOENT : GH_EINVAL;
 	} else {
-		r = krn_manifest_parse(path, (struct gh_str){ text, (size_t)n }, ret_manifest, error, error_size);
+		r = krn_manifest_parse(
+			path, (struct gh_str){ text, (size_t)n }, ret_manifest, error, error_size);
 		explicit_bzero(text, (size_t)n);
 	}
 	free(text);

@@ -4,8 +4,8 @@
  * @brief The manifest of a node, read and checked: nothing is loaded or started by it.
  *
  * Source: YAML with ${NAME} and ${NAME:-default} taken from the environment inside scalars, before
- * their type is decided; a value never becomes syntax, and $${ stands for ${.  Unknown keys are errors.
- * Every message names file and line.
+ * their type is decided; a value never becomes syntax, and $${ stands for ${.  Unknown keys are
+ * errors.  Every message names file and line.
  *
  *   node: { name, workers, drain_ms, txn_arena_bytes }
  *   log: { level, format }
@@ -75,7 +75,8 @@ struct krn_manifest {
 
 /** Read and check a file.  @param[out] error  one sentence with file and line, >= 512 bytes.
  *  @return 0, GH_ENOENT, GH_EINVAL, GH_ENOMEM. */
-int krn_manifest_load(const char *path, struct krn_manifest **ret_manifest, char *error, size_t error_size);
+int krn_manifest_load(const char *path, struct krn_manifest **ret_manifest, char *error,
+	size_t error_size);
 /** The same from text; @p name stands for the file in messages. */
 int krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **ret_manifest,
 	char *error, size_t error_size);

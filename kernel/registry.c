@@ -3,7 +3,8 @@
  * @file registry.c
  * @brief From the entries of a manifest to a set: labels, services, bindings, start order, mounts.
  *
- * Everything that can be wrong with a combination of plugins is found here, before one of them runs.
+ * Everything that can be wrong with a combination of plugins is found here, before one of them
+ * runs.
  */
 #include <stdarg.h>
 
@@ -48,7 +49,7 @@ line_of(const struct resolver *rs, const struct gh_inst *inst)
 	return rs->manifest->entries[inst->index].line;
 }
 
-/* ---- Entries ----------------------------------------------------------------------------------- */
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 struct gh_inst *
 krn_set_find(struct krn_set *set, struct gh_str label)
@@ -62,7 +63,8 @@ krn_set_find(struct krn_set *set, struct gh_str label)
 const void *
 krn_inst_service(const struct gh_inst *inst, struct gh_str name)
 {
-	for (const struct gh_service_row *row = inst->provides; row != NULL && row->name != NULL; row++)
+	for (const struct gh_service_row *row = inst->provides; row != NULL && row->name != NULL;
+		row++)
 		if (gh_str_eq(gh_str_of(row->name), name))
 			return row->vtable;
 	return NULL;
@@ -102,11 +104,14 @@ narrow(const struct resolver *rs, const struct krn_entry *entry, struct gh_inst 
 			inst->provides[kept++] = inst->desc->provides[i];
 	for (size_t i = 0; i < entry->provide_count; i++) {
 		if (krn_inst_service(inst, entry->provide[i]) == NULL)
-			return refuse(rs, entry->line, GH_ENOENT, "%.*s: provide: plugin %s does not provide '%.*s'",
-				GH_STR_ARG(entry->label), inst->desc->name, GH_STR_ARG(entry->provide[i]));
+			return refuse(rs, entry->line, GH_ENOENT,
+				"%.*s: provide: plugin %s does not provide '%.*s'",
+				GH_STR_ARG(entry->label), inst->desc->name,
+				GH_STR_ARG(entry->provide[i]));
 		for (size_t j = 0; j < i; j++)
 			if (gh_str_eq(entry->provide[i], entry->provide[j]))
-				return refuse(rs, entry->line, GH_ECONFLICT, "%.*s: provide: '%.*s' is given twice",
+				return refuse(rs, entry->line, GH_ECONFLICT,
+					"%.*s: provide: '%.*s' is given twice",
 					GH_STR_ARG(entry->label), GH_STR_ARG(entry->provide[i]));
 	}
 	return 0;
@@ -120,8 +125,10 @@ add_entry(const struct resolver *rs, const struct krn_entry *entry, struct gh_in
 	char why[512];
 
 	if (same != NULL)
-		return refuse(rs, entry->line, GH_ECONFLICT, "the label '%.*s' is taken by line %u: give one of "
-			"them another with 'as'", GH_STR_ARG(entry->label), line_of(rs, same));
+		return refuse(rs, entry->line, GH_ECONFLICT,
+			"the label '%.*s' is taken by line %u: give one of "
+			"them another with 'as'",
+			GH_STR_ARG(entry->label), line_of(rs, same));
 	int r = load(arg, entry->plugin, &inst->desc, &inst->handle, why, sizeof(why));
 
 	if (r < 0)
@@ -140,7 +147,7 @@ add_entry(const struct resolver *rs, const struct krn_entry *entry, struct gh_in
 	return narrow(rs, entry, inst);
 }
 
-/* ---- Binding ----------------------------------------------------------------------------------- */
+/* ---- Binding --------------------------------------------------------------------------------- */
 
 /** A row of a plugin's table of needs, taken apart. */
 struct need {
@@ -168,7 +175,8 @@ static int
 add_binding(const struct resolver *rs, struct gh_inst *inst, struct gh_str need,
 	struct gh_inst *provider)
 {
-	struct krn_binding *grown = reallocarray(inst->bindings, inst->binding_count + 1, sizeof(*grown));
+	struct krn_binding *grown =
+		reallocarray(inst->bindings, inst->binding_count + 1, sizeof(*grown));
 	char *name = malloc(need.n + 1);
 
 	if (grown != NULL)
@@ -179,8 +187,9 @@ add_binding(const struct resolver *rs, struct gh_inst *inst, struct gh_str need,
 	}
 	memcpy(name, need.p, need.n);
 	name[need.n] = '\0';
-	inst->bindings[inst->binding_count++] = (struct krn_binding){ .need = name, .provider = provider,
-		.vtable = krn_inst_service(provider, need) };
+	inst->bindings[inst->binding_count++] = (struct krn_binding){
+		.need = name, .provider = provider, .vtable = krn_inst_service(provider, need)
+	};
 	return 0;
 }
 
@@ -195,16 +204,19 @@ wanted_label(const struct krn_entry *entry, struct gh_str need)
 }
 
 static int
-bind_to_label(const struct resolver *rs, struct gh_inst *inst, struct gh_str need, struct gh_str label)
+bind_to_label(
+	const struct resolver *rs, struct gh_inst *inst, struct gh_str need, struct gh_str label)
 {
 	struct gh_inst *provider = krn_set_find(rs->set, label);
 	unsigned line = line_of(rs, inst);
 
 	if (provider == NULL)
-		return refuse(rs, line, GH_ENOENT, "%.*s: needs: %.*s: no entry has the label '%.*s'",
-			GH_STR_ARG(inst->label), GH_STR_ARG(need), GH_STR_ARG(label));
+		return refuse(rs, line, GH_ENOENT,
+			"%.*s: needs: %.*s: no entry has the label '%.*s'", GH_STR_ARG(inst->label),
+			GH_STR_ARG(need), GH_STR_ARG(label));
 	if (provider == inst)
-		return refuse(rs, line, GH_ECONFLICT, "%.*s: needs: %.*s: an entry cannot be its own provider",
+		return refuse(rs, line, GH_ECONFLICT,
+			"%.*s: needs: %.*s: an entry cannot be its own provider",
 			GH_STR_ARG(inst->label), GH_STR_ARG(need));
 	if (krn_inst_service(provider, need) == NULL)
 		return refuse(rs, line, GH_ENOENT, "%.*s: needs: %.*s: '%.*s' does not provide it",
@@ -212,7 +224,8 @@ bind_to_label(const struct resolver *rs, struct gh_inst *inst, struct gh_str nee
 	return add_binding(rs, inst, need, provider);
 }
 
-/** The same service of another major version, to tell "missing" from "too old".  @return or NULL. */
+/** The same service of another major version, to tell "missing" from "too old".  @return or NULL.
+ */
 static const char *
 other_version(const struct resolver *rs, struct gh_str need, const struct gh_inst **ret_provider)
 {
@@ -239,7 +252,8 @@ refuse_missing(const struct resolver *rs, const struct gh_inst *inst, struct gh_
 
 	if (other != NULL)
 		return refuse(rs, line, GH_EVERSION, "%.*s: needs %.*s, but '%.*s' provides %s",
-			GH_STR_ARG(inst->label), GH_STR_ARG(need), GH_STR_ARG(provider->label), other);
+			GH_STR_ARG(inst->label), GH_STR_ARG(need), GH_STR_ARG(provider->label),
+			other);
 	return refuse(rs, line, GH_ENOENT, "%.*s: needs %.*s, which no entry provides",
 		GH_STR_ARG(inst->label), GH_STR_ARG(need));
 }
@@ -256,9 +270,11 @@ bind_to_offer(const struct resolver *rs, struct gh_inst *inst, const struct need
 		if (provider == inst || krn_inst_service(provider, need->name) == NULL)
 			continue;
 		if (first != NULL && !need->is_all)
-			return refuse(rs, line_of(rs, inst), GH_ECONFLICT, "%.*s: needs %.*s, which '%.*s' and '%.*s' "
-				"provide: choose with needs: { %.*s: LABEL }", GH_STR_ARG(inst->label),
-				GH_STR_ARG(need->name), GH_STR_ARG(first->label), GH_STR_ARG(provider->label),
+			return refuse(rs, line_of(rs, inst), GH_ECONFLICT,
+				"%.*s: needs %.*s, which '%.*s' and '%.*s' "
+				"provide: choose with needs: { %.*s: LABEL }",
+				GH_STR_ARG(inst->label), GH_STR_ARG(need->name),
+				GH_STR_ARG(first->label), GH_STR_ARG(provider->label),
 				GH_STR_ARG(need->name));
 		int r = add_binding(rs, inst, need->name, provider);
 
@@ -287,12 +303,15 @@ bind_entry(const struct resolver *rs, struct gh_inst *inst)
 
 	for (size_t i = 0; i < entry->need_count; i++)
 		if (!has_need(inst->desc, entry->needs[i].need))
-			return refuse(rs, entry->line, GH_ENOENT, "%.*s: needs: plugin %s does not need '%.*s'",
-				GH_STR_ARG(inst->label), inst->desc->name, GH_STR_ARG(entry->needs[i].need));
+			return refuse(rs, entry->line, GH_ENOENT,
+				"%.*s: needs: plugin %s does not need '%.*s'",
+				GH_STR_ARG(inst->label), inst->desc->name,
+				GH_STR_ARG(entry->needs[i].need));
 	for (const char *const *row = inst->desc->needs; row != NULL && *row != NULL; row++) {
 		struct need need = parse_need(*row);
 		struct gh_str label = wanted_label(entry, need.name);
-		int r = label.n > 0 ? bind_to_label(rs, inst, need.name, label) : bind_to_offer(rs, inst, &need);
+		int r = label.n > 0 ? bind_to_label(rs, inst, need.name, label)
+				    : bind_to_offer(rs, inst, &need);
 
 		if (r < 0)
 			return r;
@@ -309,16 +328,18 @@ check_engines(const struct resolver *rs)
 		const struct gh_inst *engine = krn_set_find(rs->set, decl->engine);
 
 		if (engine == NULL)
-			return refuse(rs, decl->line, GH_ENOENT, "listener '%.*s': engine: no entry has the label '%.*s'",
+			return refuse(rs, decl->line, GH_ENOENT,
+				"listener '%.*s': engine: no entry has the label '%.*s'",
 				GH_STR_ARG(decl->listener.name), GH_STR_ARG(decl->engine));
 		if (krn_inst_service(engine, GH_STR(GH_SVC_ENGINE)) == NULL)
-			return refuse(rs, decl->line, GH_ENOENT, "listener '%.*s': engine: '%.*s' does not provide "
-				GH_SVC_ENGINE, GH_STR_ARG(decl->listener.name), GH_STR_ARG(decl->engine));
+			return refuse(rs, decl->line, GH_ENOENT,
+				"listener '%.*s': engine: '%.*s' does not provide " GH_SVC_ENGINE,
+				GH_STR_ARG(decl->listener.name), GH_STR_ARG(decl->engine));
 	}
 	return 0;
 }
 
-/* ---- Start order ------------------------------------------------------------------------------- */
+/* ---- Start order ----------------------------------------------------------------------------- */
 
 /** The first provider of @p inst that has not been ordered yet; NULL: it can start. */
 static const struct krn_binding *
@@ -345,9 +366,11 @@ refuse_cycle(const struct resolver *rs, const bool *is_ordered)
 	inst = start;
 	do {
 		const struct krn_binding *b = first_waiting(inst, is_ordered);
-		int n = snprintf(path + used, sizeof(path) - used, "%.*s -(%s)-> ", GH_STR_ARG(inst->label), b->need);
+		int n = snprintf(path + used, sizeof(path) - used, "%.*s -(%s)-> ",
+			GH_STR_ARG(inst->label), b->need);
 
-		used = n > 0 && (size_t)n < sizeof(path) - used ? used + (size_t)n : sizeof(path) - 1;
+		used = n > 0 && (size_t)n < sizeof(path) - used ? used + (size_t)n
+								: sizeof(path) - 1;
 		inst = b->provider;
 	} while (inst != start);
 	return refuse(rs, line_of(rs, start), GH_ECONFLICT, "the needs form a cycle: %s%.*s", path,
@@ -371,7 +394,8 @@ order_entries(const struct resolver *rs)
 	while (n < set->n) {
 		size_t i = 0;
 
-		while (i < set->n && (is_ordered[i] || first_waiting(&set->insts[i], is_ordered) != NULL))
+		while (i < set->n &&
+			(is_ordered[i] || first_waiting(&set->insts[i], is_ordered) != NULL))
 			i++;
 		if (i == set->n) {
 			r = refuse_cycle(rs, is_ordered);
@@ -385,15 +409,15 @@ out:
 	return r;
 }
 
-/* ---- Mounts ------------------------------------------------------------------------------------ */
+/* ---- Mounts ---------------------------------------------------------------------------------- */
 
 /** @return the entry that has a mount equal to row @p until of @p inst, and before it; or NULL. */
 static const struct gh_inst *
 find_mount(const struct krn_set *set, const struct gh_inst *inst, const struct gh_mount_row *until)
 {
 	for (const struct gh_inst *other = set->insts; other <= inst; other++)
-		for (const struct gh_mount_row *row = other->desc->mounts; row != NULL && row->prefix != NULL;
-			row++) {
+		for (const struct gh_mount_row *row = other->desc->mounts;
+			row != NULL && row->prefix != NULL; row++) {
 			if (other == inst && row == until)
 				break;
 			if (row->chain == until->chain && strcmp(row->prefix, until->prefix) == 0)
@@ -408,18 +432,20 @@ check_mounts(const struct resolver *rs)
 	for (size_t i = 0; i < rs->set->n; i++) {
 		const struct gh_inst *inst = &rs->set->insts[i];
 
-		for (const struct gh_mount_row *row = inst->desc->mounts; row != NULL && row->prefix != NULL; row++) {
+		for (const struct gh_mount_row *row = inst->desc->mounts;
+			row != NULL && row->prefix != NULL; row++) {
 			const struct gh_inst *other = find_mount(rs->set, inst, row);
 
 			if (other != NULL)
-				return refuse(rs, line_of(rs, inst), GH_ECONFLICT, "'%.*s' and '%.*s' both mount %s",
-					GH_STR_ARG(other->label), GH_STR_ARG(inst->label), row->prefix);
+				return refuse(rs, line_of(rs, inst), GH_ECONFLICT,
+					"'%.*s' and '%.*s' both mount %s", GH_STR_ARG(other->label),
+					GH_STR_ARG(inst->label), row->prefix);
 		}
 	}
 	return 0;
 }
 
-/* ---- The set ----------------------------------------------------------------------------------- */
+/* ---- The set --------------------------------------------------------------------------------- */
 
 static int
 resolve(const struct resolver *rs, krn_load_fn *load, const char *arg)

@@ -10,8 +10,8 @@
 
 enum { VALUE_MAX_BYTES = 64 * 1024 };
 
-/* A mark is the number of its reference between two characters of Unicode's private use area (U+E000
- * and U+E001), which are refused in the text itself. */
+/* A mark is the number of its reference between two characters of Unicode's private use area
+ * (U+E000 and U+E001), which are refused in the text itself. */
 static const char mark_open[] = "\xee\x80\x80", mark_close[] = "\xee\x80\x81";
 enum { MARK_PART_BYTES = 3 };
 
@@ -43,7 +43,8 @@ append(struct gh_buf *buf, const char *p, size_t n)
 		if (buf->n > 0)
 			memcpy(grown, buf->p, buf->n);
 		if (buf->p != NULL)
-			explicit_bzero(buf->p, buf->n); /* It may hold secrets, which realloc() would leave. */
+			explicit_bzero(buf->p,
+				buf->n); /* It may hold secrets, which realloc() would leave. */
 		free(buf->p);
 		buf->p = grown;
 		buf->room = room;
@@ -70,7 +71,8 @@ name_length(struct gh_str s)
 	for (; n < s.n; n++) {
 		char c = s.p[n];
 
-		if (!((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_' && !(n > 0 && c >= '0' && c <= '9'))
+		if (!((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_' &&
+			!(n > 0 && c >= '0' && c <= '9'))
 			break;
 	}
 	return n;
@@ -143,7 +145,8 @@ mark_references(struct env *env, struct gh_str text, char *error, size_t error_s
 
 		taken = 1;
 		if (starts_with(rest, mark_open) || starts_with(rest, mark_close)) {
-			snprintf(error, error_size, "line %u: the characters U+E000 and U+E001 are not allowed", line);
+			snprintf(error, error_size,
+				"line %u: the characters U+E000 and U+E001 are not allowed", line);
 			return GH_EINVAL;
 		}
 		if (starts_with(rest, "${") || starts_with(rest, "$${")) {
@@ -222,12 +225,13 @@ value_of(const struct reference *ref, struct gh_str *ret_value, char *error, siz
 		*ret_value = ref->dflt;
 		return 0;
 	}
-	snprintf(error, error_size, "the environment variable %s is not set and has no default", name);
+	snprintf(error, error_size, "the environment variable %s is not set and has no default",
+		name);
 	return GH_EINVAL;
 }
 
-/** The reference of the mark that @p s begins with; a malformed one when the mark is none of ours, which
- *  an escape in a quoted scalar can make.  @return how many bytes the mark takes. */
+/** The reference of the mark that @p s begins with; a malformed one when the mark is none of ours,
+ * which an escape in a quoted scalar can make.  @return how many bytes the mark takes. */
 static size_t
 find_reference(const struct env *env, struct gh_str s, const struct reference **ret_ref)
 {
@@ -275,9 +279,11 @@ env_expand(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text
 			if (r < 0)
 				break;
 		}
-		r = made.n + piece.n <= VALUE_MAX_BYTES ? append(&made, piece.p, piece.n) : GH_ETOOBIG;
+		r = made.n + piece.n <= VALUE_MAX_BYTES ? append(&made, piece.p, piece.n)
+							: GH_ETOOBIG;
 		if (r < 0)
-			snprintf(error, error_size, r == GH_ENOMEM ? "out of memory" : "the value is too long");
+			snprintf(error, error_size,
+				r == GH_ENOMEM ? "out of memory" : "the value is too long");
 	}
 	if (r == 0) /* Never NULL, not even for an empty value: NULL means "keep". */
 		r = append(&made, "", 1);

@@ -3,9 +3,9 @@
  * @file env.h
  * @brief Environment variables in a manifest: ${NAME}, ${NAME:-default}, and $${ for a literal ${.
  *
- * In YAML's flow style braces and commas are syntax.  So each reference is replaced by an opaque mark
- * before the text is parsed, and each mark by its value inside the scalar that contains it: a value can
- * hold anything and never becomes syntax, and references in comments are never looked up.
+ * In YAML's flow style braces and commas are syntax.  So each reference is replaced by an opaque
+ * mark before the text is parsed, and each mark by its value inside the scalar that contains it: a
+ * value can hold anything and never becomes syntax, and references in comments are never looked up.
  * A default ends at the first '}' and stays on its line.
  */
 #ifndef LIB_ENV_ENV_H

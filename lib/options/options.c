@@ -3,8 +3,8 @@
  * @file options.c
  * @brief The typed option tables: checking them, filling configurations, comparing, JSON Schema.
  *
- * One row of `kinds` says all about a type of option.  A default is text and takes the same way as a
- * scalar from the manifest.
+ * One row of `kinds` says all about a type of option.  A default is text and takes the same way as
+ * a scalar from the manifest.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -44,18 +44,20 @@ complain(struct filler *f, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	if (f->where == NULL) {
-		snprintf(f->error, f->error_size, "option '%.*s': its default %s", GH_STR_ARG(f->key), why);
+		snprintf(f->error, f->error_size, "option '%.*s': its default %s",
+			GH_STR_ARG(f->key), why);
 		return GH_EINVAL;
 	}
 	if (f->line > 0)
 		snprintf(line, sizeof(line), ":%u", f->line);
-	snprintf(f->error, f->error_size, "%s%s: %.*s%s%.*s%s%s", f->where, line, GH_STR_ARG(f->label),
-		f->label.n > 0 ? ": " : "", (int)(f->key.n < 64 ? f->key.n : 64), f->key.n > 0 ? f->key.p : "",
+	snprintf(f->error, f->error_size, "%s%s: %.*s%s%.*s%s%s", f->where, line,
+		GH_STR_ARG(f->label), f->label.n > 0 ? ": " : "",
+		(int)(f->key.n < 64 ? f->key.n : 64), f->key.n > 0 ? f->key.p : "",
 		f->key.n > 0 ? ": " : "", why);
 	return GH_EINVAL;
 }
 
-/* ---- Numbers with units ------------------------------------------------------------------------ */
+/* ---- Numbers with units ---------------------------------------------------------------------- */
 
 struct unit {
 	const char *suffix;
@@ -137,7 +139,7 @@ store_number(struct filler *f, const struct yaml_node *value, const struct unit 
 	return r;
 }
 
-/* ---- Storing, one function per type ------------------------------------------------------------ */
+/* ---- Storing, one function per type ---------------------------------------------------------- */
 
 static int
 store_bool(struct filler *f, const struct yaml_node *value, void *field)
@@ -222,11 +224,13 @@ store_choice(struct filler *f, const struct yaml_node *value, void *field)
 	size_t used = 0;
 
 	for (unsigned i = 0; words[i] != NULL; i++) {
-		if (value->kind == YAML_SCALAR_NODE_KIND && gh_str_eq(value->text, gh_str_of(words[i]))) {
+		if (value->kind == YAML_SCALAR_NODE_KIND &&
+			gh_str_eq(value->text, gh_str_of(words[i]))) {
 			((struct gh_choice *)field)->v = i;
 			return 0;
 		}
-		int n = snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "", words[i]);
+		int n = snprintf(
+			all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "", words[i]);
 
 		used = n > 0 && (size_t)n < sizeof(all) - used ? used + (size_t)n : sizeof(all) - 1;
 	}
@@ -285,7 +289,7 @@ store_list(struct filler *f, const struct yaml_node *value, void *field)
 	return r;
 }
 
-/* ---- Comparing --------------------------------------------------------------------------------- */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static bool
 equal_bool(const void *a, const void *b)
@@ -326,7 +330,7 @@ equal_list(const void *a, const void *b)
 	return true;
 }
 
-/* ---- JSON Schema, one function per type -------------------------------------------------------- */
+/* ---- JSON Schema, one function per type ------------------------------------------------------ */
 
 static void
 schema_range(json_t *schema, const struct gh_opt *opt, const char *min, const char *max)
@@ -432,7 +436,7 @@ schema_list(json_t *schema, const struct gh_opt *opt)
 	json_object_set_new(schema, "default", items);
 }
 
-/* ---- The types --------------------------------------------------------------------------------- */
+/* ---- The types ------------------------------------------------------------------------------- */
 
 struct kind {
 	size_t size, align;
@@ -460,7 +464,7 @@ is_end(const struct gh_opt *opt)
 	return opt == NULL || opt->type == GH_OPT_END;
 }
 
-/* ---- Filling ----------------------------------------------------------------------------------- */
+/* ---- Filling --------------------------------------------------------------------------------- */
 
 /** Room that the strings of one value take. */
 struct room {
@@ -511,9 +515,11 @@ refuse_unknown_keys(struct filler *f, const struct gh_opt *opts, const struct ya
 		size_t used = 0;
 
 		for (; !is_end(opt) && !gh_str_eq(gh_str_of(opt->key), node->keys[i]); opt++) {
-			int n = snprintf(known + used, sizeof(known) - used, "%s%s", used > 0 ? ", " : "", opt->key);
+			int n = snprintf(known + used, sizeof(known) - used, "%s%s",
+				used > 0 ? ", " : "", opt->key);
 
-			used = n > 0 && (size_t)n < sizeof(known) - used ? used + (size_t)n : sizeof(known) - 1;
+			used = n > 0 && (size_t)n < sizeof(known) - used ? used + (size_t)n
+									 : sizeof(known) - 1;
 		}
 		if (!is_end(opt))
 			continue;
@@ -574,7 +580,9 @@ options_fill(const struct gh_opt *opts, size_t config_size, const struct yaml_no
 	const char *where, struct gh_str label, struct options_config *ret_config, char *error,
 	size_t error_size)
 {
-	struct filler f = { .where = where, .label = label, .error = error, .error_size = error_size };
+	struct filler f = {
+		.where = where, .label = label, .error = error, .error_size = error_size
+	};
 	struct options_config made = { NULL, NULL, 0, NULL, 0 };
 	int r;
 
@@ -612,10 +620,12 @@ options_done(struct options_config *config)
 }
 
 bool
-options_same_fixed(const struct options_config *a, const struct options_config *b, const char **ret_key)
+options_same_fixed(
+	const struct options_config *a, const struct options_config *b, const char **ret_key)
 {
 	for (const struct gh_opt *opt = a->opts; !is_end(opt); opt++) {
-		const char *x = (const char *)a->block + opt->offset, *y = (const char *)b->block + opt->offset;
+		const char *x = (const char *)a->block + opt->offset,
+			   *y = (const char *)b->block + opt->offset;
 
 		if (opt->fixed && !kinds[opt->type].equal(x, y)) {
 			*ret_key = opt->key;
@@ -625,10 +635,11 @@ options_same_fixed(const struct options_config *a, const struct options_config *
 	return true;
 }
 
-/* ---- Checking a table -------------------------------------------------------------------------- */
+/* ---- Checking a table ------------------------------------------------------------------------ */
 
 /** Keys of an entry that the kernel reads itself. */
-static const char *const kernel_keys[] = { "as", "provide", "needs", "dry_run", "bypass", "on_error" };
+static const char *const kernel_keys[] = { "as", "provide", "needs", "dry_run", "bypass",
+	"on_error" };
 
 static bool
 is_snake_case(const char *key)
@@ -694,7 +705,8 @@ options_check_table(const struct gh_opt *opts, size_t config_size, char *error, 
 
 	for (const struct gh_opt *opt = opts; !is_end(opt); opt++, n++) {
 		if (opt->key == NULL || n == ROWS_MAX) {
-			snprintf(error, error_size, "option number %u has no key: the table has no end", n + 1);
+			snprintf(error, error_size,
+				"option number %u has no key: the table has no end", n + 1);
 			return GH_EINVAL;
 		}
 		const char *fault = row_fault(opts, opt, config_size);
@@ -711,7 +723,7 @@ options_check_table(const struct gh_opt *opts, size_t config_size, char *error, 
 	return 0;
 }
 
-/* ---- JSON Schema ------------------------------------------------------------------------------- */
+/* ---- JSON Schema ----------------------------------------------------------------------------- */
 
 char *
 options_schema(const char *plugin_name, const struct gh_opt *opts)
@@ -730,8 +742,9 @@ options_schema(const char *plugin_name, const struct gh_opt *opts)
 			json_array_append_new(required, json_string(opt->key));
 	}
 	json_t *root = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "$schema",
-		"https://json-schema.org/draft/2020-12/schema", "title", plugin_name, "type", "object",
-		"additionalProperties", 0, "properties", properties, "required", required);
+		"https://json-schema.org/draft/2020-12/schema", "title", plugin_name, "type",
+		"object", "additionalProperties", 0, "properties", properties, "required",
+		required);
 	char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
 	json_decref(root);

@@ -29,7 +29,7 @@ struct options_config {
 	size_t strings_size;
 };
 
-/** Check the table itself: known types, fields inside the block, every default inside its own range.
+/** Check the table itself: known types, fields inside the block, defaults inside their own range.
  *  @param[out] error  names the key.  @return 0 or GH_EINVAL. */
 int options_check_table(const struct gh_opt *opts, size_t config_size, char *error,
 	size_t error_size);
@@ -45,7 +45,8 @@ int options_fill(const struct gh_opt *opts, size_t config_size, const struct yam
 void options_done(struct options_config *config);
 /** Is every fixed option the same?  Both have the same table.
  *  @param[out] ret_key  the first that differs; written only when the answer is false. */
-bool options_same_fixed(const struct options_config *a, const struct options_config *b, const char **ret_key);
+bool options_same_fixed(const struct options_config *a, const struct options_config *b,
+	const char **ret_key);
 /** JSON Schema (2020-12) of the table, for portals and `gatehouse plugins --schema`.
  *  @param opts  or NULL.  @return malloc()ed text, or NULL: out of memory. */
 char *options_schema(const char *plugin_name, const struct gh_opt *opts);

@@ -3,8 +3,9 @@
  * @file yaml.c
  * @brief Composes the tree from libyaml's events, and gives scalars their YAML 1.2 types.
  *
- * One pass without recursion.  Children wait on a stack of slots until their container ends; then they
- * are copied to arrays of the exact size.  Everything that stays lives in the document's blocks.
+ * One pass without recursion.  Children wait on a stack of slots until their container ends; then
+ * they are copied to arrays of the exact size.  Everything that stays lives in the document's
+ * blocks.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static const struct yaml_limits default_limits = {
 	.max_depth = 64,
 };
 
-/* ---- Memory of a document ---------------------------------------------------------------------- */
+/* ---- Memory of a document -------------------------------------------------------------------- */
 
 struct block {
 	struct block *next;
@@ -91,7 +92,7 @@ yaml_doc_free(struct yaml_doc *doc)
 	free(doc);
 }
 
-/* ---- Composing --------------------------------------------------------------------------------- */
+/* ---- Composing ------------------------------------------------------------------------------- */
 
 /** A child whose container is still open. */
 struct slot {
@@ -288,7 +289,8 @@ new_anchor(struct composer *c, const yaml_char_t *name, struct yaml_node *node,
 
 #define CORE_TAG "tag:yaml.org,2002:"
 
-/** Check a tag against what it stands at.  A scalar tagged !!str, or only "!", is no longer plain. */
+/** Check a tag against what it stands at.  A scalar tagged !!str, or only "!", is no longer plain.
+ */
 static int
 apply_tag(struct composer *c, const yaml_char_t *yaml_tag, struct yaml_node *node)
 {
@@ -416,7 +418,8 @@ refuse_duplicate_keys(struct composer *c, const struct slot *slots, size_t n)
 		sorted[i] = &slots[i];
 	qsort(sorted, n, sizeof(struct slot *), by_key_then_place);
 	for (size_t i = 1; i < n; i++)
-		if (gh_str_eq(sorted[i - 1]->key, sorted[i]->key) && (second == NULL || sorted[i] < second))
+		if (gh_str_eq(sorted[i - 1]->key, sorted[i]->key) &&
+			(second == NULL || sorted[i] < second))
 			second = sorted[i];
 	free(sorted);
 	if (second == NULL)
@@ -442,8 +445,10 @@ on_close(struct composer *c)
 			return r;
 		node->items = yaml_alloc(c->doc, n * sizeof(*node->items));
 		node->keys = is_mapping ? yaml_alloc(c->doc, n * sizeof(*node->keys)) : NULL;
-		node->key_lines = is_mapping ? yaml_alloc(c->doc, n * sizeof(*node->key_lines)) : NULL;
-		if (node->items == NULL || (is_mapping && (node->keys == NULL || node->key_lines == NULL)))
+		node->key_lines =
+			is_mapping ? yaml_alloc(c->doc, n * sizeof(*node->key_lines)) : NULL;
+		if (node->items == NULL ||
+			(is_mapping && (node->keys == NULL || node->key_lines == NULL)))
 			return out_of_memory(c);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -477,7 +482,8 @@ on_alias(struct composer *c, const yaml_char_t *yaml_name)
 		if (!gh_str_eq(anchor->name, name))
 			continue;
 		if (!anchor->is_complete)
-			return refuse(c, GH_EINVAL, "the alias '%.64s' stands inside of itself", name.p);
+			return refuse(
+				c, GH_EINVAL, "the alias '%.64s' stands inside of itself", name.p);
 		if (c->depth + anchor->height > c->depth_max)
 			return refuse(c, GH_ETOOBIG, "nested deeper than %u", c->depth_max);
 		int r = count_nodes(c, anchor->nodes);
@@ -494,7 +500,8 @@ on_event(struct composer *c, const yaml_event_t *event)
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		if (++c->documents > 1)
-			return refuse(c, GH_EINVAL, "a second document begins; only one is allowed");
+			return refuse(
+				c, GH_EINVAL, "a second document begins; only one is allowed");
 		return 0;
 	case YAML_SCALAR_EVENT:
 		return on_scalar(c, event);
@@ -543,7 +550,8 @@ compose(struct composer *c, struct gh_str text)
 	if (!yaml_parser_initialize(&parser))
 		return out_of_memory(c);
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)(text.n > 0 ? text.p : ""), text.n);
+	yaml_parser_set_input_string(
+		&parser, (const unsigned char *)(text.n > 0 ? text.p : ""), text.n);
 	while (r == 0 && !is_done) {
 		yaml_event_t event;
 
@@ -568,8 +576,8 @@ yaml_parse(struct gh_str text, const struct yaml_limits *limits, yaml_expand_fn 
 	int r;
 
 	if (text.n > c.limits->max_bytes)
-		return refuse(&c, GH_ETOOBIG, "the text has %zu bytes, at most %zu are allowed", text.n,
-			c.limits->max_bytes);
+		return refuse(&c, GH_ETOOBIG, "the text has %zu bytes, at most %zu are allowed",
+			text.n, c.limits->max_bytes);
 	c.depth_max = c.limits->max_depth < DEPTH_MAX ? c.limits->max_depth : DEPTH_MAX;
 	c.doc = calloc(1, sizeof(*c.doc));
 	c.frames = calloc(c.depth_max + 1, sizeof(*c.frames));
@@ -586,7 +594,7 @@ out:
 	return r;
 }
 
-/* ---- Reading the tree -------------------------------------------------------------------------- */
+/* ---- Reading the tree ------------------------------------------------------------------------ */
 
 const struct yaml_node *
 yaml_root(const struct yaml_doc *doc)
@@ -639,7 +647,7 @@ yaml_pick(struct yaml_doc *doc, const struct yaml_node *mapping, const char *con
 	return picked;
 }
 
-/* ---- Types (YAML 1.2.2, section 10.3.2) -------------------------------------------------------- */
+/* ---- Types (YAML 1.2.2, section 10.3.2) ------------------------------------------------------ */
 
 static bool
 is_digit_of(char c, unsigned base)
@@ -708,14 +716,29 @@ yaml_type_of(const struct yaml_node *scalar)
 		const char *word;
 		enum yaml_type type;
 	} words[] = {
-		{ "", YAML_TYPE_NULL }, { "~", YAML_TYPE_NULL }, { "null", YAML_TYPE_NULL },
-		{ "Null", YAML_TYPE_NULL }, { "NULL", YAML_TYPE_NULL }, { "true", YAML_TYPE_BOOL },
-		{ "True", YAML_TYPE_BOOL }, { "TRUE", YAML_TYPE_BOOL }, { "false", YAML_TYPE_BOOL },
-		{ "False", YAML_TYPE_BOOL }, { "FALSE", YAML_TYPE_BOOL }, { ".nan", YAML_TYPE_FLOAT },
-		{ ".NaN", YAML_TYPE_FLOAT }, { ".NAN", YAML_TYPE_FLOAT }, { ".inf", YAML_TYPE_FLOAT },
-		{ ".Inf", YAML_TYPE_FLOAT }, { ".INF", YAML_TYPE_FLOAT }, { "+.inf", YAML_TYPE_FLOAT },
-		{ "+.Inf", YAML_TYPE_FLOAT }, { "+.INF", YAML_TYPE_FLOAT }, { "-.inf", YAML_TYPE_FLOAT },
-		{ "-.Inf", YAML_TYPE_FLOAT }, { "-.INF", YAML_TYPE_FLOAT },
+		{ "", YAML_TYPE_NULL },
+		{ "~", YAML_TYPE_NULL },
+		{ "null", YAML_TYPE_NULL },
+		{ "Null", YAML_TYPE_NULL },
+		{ "NULL", YAML_TYPE_NULL },
+		{ "true", YAML_TYPE_BOOL },
+		{ "True", YAML_TYPE_BOOL },
+		{ "TRUE", YAML_TYPE_BOOL },
+		{ "false", YAML_TYPE_BOOL },
+		{ "False", YAML_TYPE_BOOL },
+		{ "FALSE", YAML_TYPE_BOOL },
+		{ ".nan", YAML_TYPE_FLOAT },
+		{ ".NaN", YAML_TYPE_FLOAT },
+		{ ".NAN", YAML_TYPE_FLOAT },
+		{ ".inf", YAML_TYPE_FLOAT },
+		{ ".Inf", YAML_TYPE_FLOAT },
+		{ ".INF", YAML_TYPE_FLOAT },
+		{ "+.inf", YAML_TYPE_FLOAT },
+		{ "+.Inf", YAML_TYPE_FLOAT },
+		{ "+.INF", YAML_TYPE_FLOAT },
+		{ "-.inf", YAML_TYPE_FLOAT },
+		{ "-.Inf", YAML_TYPE_FLOAT },
+		{ "-.INF", YAML_TYPE_FLOAT },
 	};
 
 	if (scalar->kind != YAML_SCALAR_NODE_KIND || !scalar->is_plain)

@@ -23,7 +23,8 @@ refuse(const struct converter *c, unsigned line, int err, const char *why)
 	return err;
 }
 
-/** The text of a number has a NUL behind it and only characters that strtod() and strtoll() know. */
+/** The text of a number has a NUL behind it and only characters that strtod() and strtoll() know.
+ */
 static int
 convert_float(const struct converter *c, const struct yaml_node *node, json_t **ret_json)
 {

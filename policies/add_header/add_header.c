@@ -3,8 +3,8 @@
  * @file add_header.c
  * @brief Puts one field into the request before it leaves, or into the response before it is sent.
  *
- * Phases REQUEST and RESPONSE, class TRANSFORM.  Framing is not its business: fields that say where a
- * message ends are refused at start.
+ * Phases REQUEST and RESPONSE, class TRANSFORM.  Framing is not its business: fields that say where
+ * a message ends are refused at start.
  */
 #include <gatehouse/http.h>
 #include <syslog.h>
@@ -19,7 +19,7 @@ struct process {
 	struct gh_inst *inst;
 };
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 enum mode { MODE_SET, MODE_ADD };
 
@@ -36,7 +36,7 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Hooks ------------------------------------------------------------------------------------- */
+/* ---- Hooks ----------------------------------------------------------------------------------- */
 
 static enum gh_verdict
 put_field(const struct config *c, struct gh_txn *txn, enum gh_side side)
@@ -71,7 +71,7 @@ static const struct gh_hook_row hooks[] = {
 	{ .fn = NULL },
 };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /** A token (RFC 9110, 5.6.2). */
 static bool
@@ -97,8 +97,8 @@ is_field_value(struct gh_str s)
 static bool
 is_framing(struct gh_str name)
 {
-	static const char *const names[] = { "connection", "content-length", "transfer-encoding", "te",
-		"trailer", "upgrade", "keep-alive", "proxy-connection" };
+	static const char *const names[] = { "connection", "content-length", "transfer-encoding",
+		"te", "trailer", "upgrade", "keep-alive", "proxy-connection" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (gh_str_eq_nocase(name, gh_str_of(names[i])))

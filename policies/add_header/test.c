@@ -32,7 +32,8 @@ count(const struct gh_field *fields, size_t n, const char *name, struct gh_str *
 	return found;
 }
 
-static const struct gh_field old[] = { { GH_STR("X-Side"), GH_STR("old") }, { GH_STR_NONE, GH_STR_NONE } };
+static const struct gh_field old[] = { { GH_STR("X-Side"), GH_STR("old") },
+	{ GH_STR_NONE, GH_STR_NONE } };
 
 struct row {
 	const char *options;
@@ -58,7 +59,8 @@ test_where_it_goes(void)
 		struct gh_str value = GH_STR_NONE;
 		char manifest[256], error[256];
 
-		snprintf(manifest, sizeof(manifest), "plugins: [ add_header: { %s } ]", rows[i].options);
+		snprintf(manifest, sizeof(manifest), "plugins: [ add_header: { %s } ]",
+			rows[i].options);
 		struct gh_test *test = gh_test_new(manifest, PLUGIN_DIR, error, sizeof(error));
 
 		CHECK(test != NULL);
@@ -68,8 +70,8 @@ test_where_it_goes(void)
 		}
 		CHECK(gh_test_run(test, &request, &out) == 0);
 		CHECK(out.reached_upstream && out.status == 200);
-		CHECK(count(out.upstream_request_fields, out.upstream_request_field_count, "X-Side", &value) ==
-			rows[i].in_request);
+		CHECK(count(out.upstream_request_fields, out.upstream_request_field_count, "X-Side",
+			      &value) == rows[i].in_request);
 		CHECK(gh_str_eq(value, gh_str_of(rows[i].request_value)));
 		CHECK(count(out.fields, out.field_count, "X-Side", &value) == rows[i].in_response);
 		CHECK(gh_str_eq(value, gh_str_of(rows[i].response_value)));
@@ -81,8 +83,12 @@ static void
 test_refused_options(void)
 {
 	static const char *const options[] = {
-		"{}", "{ name: 'a b' }", "{ name: Content-Length, value: 1 }", "{ name: x, side: both }",
-		"{ name: x, value: \"a\\r\\nb: c\" }", "{ name: x, colour: red }",
+		"{}",
+		"{ name: 'a b' }",
+		"{ name: Content-Length, value: 1 }",
+		"{ name: x, side: both }",
+		"{ name: x, value: \"a\\r\\nb: c\" }",
+		"{ name: x, colour: red }",
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

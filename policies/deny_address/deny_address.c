@@ -36,9 +36,10 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-/* ---- Addresses --------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------- */
 
-/** @param[out] ret_bits  how many bits an address of its family has before it was widened: 32 or 128. */
+/** @param[out] ret_bits  how many bits an address of its family has before it was widened: 32 or
+ * 128. */
 static bool
 parse_address(struct gh_str text, struct address *ret_address, unsigned *ret_bits)
 {
@@ -95,10 +96,11 @@ contains(const struct network *network, const struct address *address)
 
 	if (memcmp(network->address.bytes, address->bytes, whole) != 0)
 		return false;
-	return rest == 0 || ((network->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
+	return rest == 0 ||
+	       ((network->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
 }
 
-/* ---- Hooks ------------------------------------------------------------------------------------- */
+/* ---- Hooks ----------------------------------------------------------------------------------- */
 
 static enum gh_verdict
 on_accept(const void *config, struct gh_txn *txn)
@@ -132,7 +134,7 @@ static const struct gh_hook_row hooks[] = {
 	{ .fn = NULL },
 };
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int
 open_deny_address(void *process, const void *config, struct gh_inst *inst)

@@ -3,8 +3,8 @@
  * @file policy.c
  * @brief A policy to start from: answers 400 to requests without a certain field, and counts them.
  *
- * The order of a policy's file: configuration, process data, options, hooks in phase order, life, and
- * the descriptor last.  The headers under <gatehouse/> say all about each call.
+ * The order of a policy's file: configuration, process data, options, hooks in phase order, life,
+ * and the descriptor last.  The headers under <gatehouse/> say all about each call.
  */
 #include <gatehouse/http.h>
 #include <gatehouse/metric.h>

@@ -31,7 +31,8 @@ run(const char *manifest, const struct gh_field *fields, unsigned status)
 int
 main(void)
 {
-	static const struct gh_field with[] = { { GH_STR("x-request-id"), GH_STR("1") }, { GH_STR_NONE, GH_STR_NONE } };
+	static const struct gh_field with[] = { { GH_STR("x-request-id"), GH_STR("1") },
+		{ GH_STR_NONE, GH_STR_NONE } };
 	int failed = 0;
 
 	failed += run("plugins: [ my_policy ]", with, 200);

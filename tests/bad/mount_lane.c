@@ -14,7 +14,10 @@ answer(void *process, const void *config, struct gh_call *call)
 }
 
 static const struct gh_mount_row mounts[] = {
-	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/lane", .handler = answer, .lane = GH_LANE_COUNT },
+	{ .chain = GH_CHAIN_MANAGEMENT,
+		.prefix = "/lane",
+		.handler = answer,
+		.lane = GH_LANE_COUNT },
 	{ .prefix = NULL },
 };
 

@@ -17,4 +17,5 @@ static const struct gh_service_row provides[] = {
 
 static const char *const needs[] = { "?a/1", NULL };
 
-GH_PLUGIN = { GH_PLUGIN_ABI, .name = "ring_b", .version = "1", .provides = provides, .needs = needs };
+GH_PLUGIN = { GH_PLUGIN_ABI, .name = "ring_b", .version = "1", .provides = provides,
+	.needs = needs };

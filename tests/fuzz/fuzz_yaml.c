@@ -11,13 +11,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct yaml_limits limits = { .max_bytes = 65536, .max_nodes = 10000, .max_depth = 64 };
+	static const struct yaml_limits limits = {
+		.max_bytes = 65536, .max_nodes = 10000, .max_depth = 64
+	};
 	struct yaml_doc *doc = NULL;
 	json_t *json = NULL;
 	char error[256];
 
-	if (yaml_parse((struct gh_str){ (const char *)data, size }, &limits, NULL, NULL, &doc, error,
-		sizeof(error)) < 0)
+	if (yaml_parse((struct gh_str){ (const char *)data, size }, &limits, NULL, NULL, &doc,
+		    error, sizeof(error)) < 0)
 		return 0;
 	if (yaml_to_json(yaml_root(doc), &json, error, sizeof(error)) == 0)
 		json_decref(json);

@@ -49,11 +49,13 @@ static void
 test_whole(void)
 {
 	static const char text[] =
-		"node: { name: ${GH_TEST_NAME:-local}, workers: ${GH_TEST_WORKERS:-auto} } # ${NOT_LOOKED_UP}\n"
+		"node: { name: ${GH_TEST_NAME:-local}, workers: ${GH_TEST_WORKERS:-auto} } # "
+		"${NOT_LOOKED_UP}\n"
 		"listeners:\n"
 		"  - { name: management, chain: management, engine: http,  address: \"[::]\", "
 		"port: ${GH_TEST_PORT:-9443}, tls: true }\n"
-		"  - { name: public, chain: gateway, address: 127.0.0.1, port: 8243, tls: true, head_ms: 5s,\n"
+		"  - { name: public, chain: gateway, address: 127.0.0.1, port: 8243, tls: true, "
+		"head_ms: 5s,\n"
 		"      certificate_file: c.pem, key_file: k.pem }\n"
 		"plugins:\n"
 		"  - http\n"
@@ -65,7 +67,8 @@ test_whole(void)
 
 	setenv("GH_TEST_NAME", "n, { \"1\"", 1);
 	CU_ASSERT_EQUAL(parse(text, &m), GH_EINVAL);
-	CU_ASSERT_STRING_EQUAL(error, "m.yaml:1: node: name: a name has 1 to 64 letters, digits, '_', '-' "
+	CU_ASSERT_STRING_EQUAL(error,
+		"m.yaml:1: node: name: a name has 1 to 64 letters, digits, '_', '-' "
 		"and '.', and does not begin with '-' or '.'");
 	setenv("GH_TEST_NAME", "n1", 1);
 	CU_ASSERT_EQUAL_FATAL(parse(text, &m), 0);
@@ -99,13 +102,17 @@ test_environment_is_no_syntax(void)
 	struct krn_manifest *m = NULL;
 
 	setenv("GH_TEST_VALUE", "x, as: other }", 1);
-	CU_ASSERT_EQUAL_FATAL(parse("plugins: [ p: { a: ${GH_TEST_VALUE}, b: 'pre-${GH_TEST_VALUE}' } ]", &m), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		parse("plugins: [ p: { a: ${GH_TEST_VALUE}, b: 'pre-${GH_TEST_VALUE}' } ]", &m), 0);
 	CU_ASSERT(gh_str_eq(m->entries[0].label, GH_STR("p")));
-	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("x, as: other }")));
-	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("b"))->text, GH_STR("pre-x, as: other }")));
+	CU_ASSERT(gh_str_eq(
+		yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("x, as: other }")));
+	CU_ASSERT(gh_str_eq(
+		yaml_get(m->entries[0].options, GH_STR("b"))->text, GH_STR("pre-x, as: other }")));
 	krn_manifest_free(m);
 	setenv("GH_TEST_VALUE", "", 1);
-	CU_ASSERT_EQUAL_FATAL(parse("plugins: [ p: { a: ${GH_TEST_VALUE:-d}, b: '${GH_TEST_VALUE}' } ]", &m), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		parse("plugins: [ p: { a: ${GH_TEST_VALUE:-d}, b: '${GH_TEST_VALUE}' } ]", &m), 0);
 	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("d")));
 	CU_ASSERT_EQUAL(yaml_get(m->entries[0].options, GH_STR("b"))->text.n, 0);
 	krn_manifest_free(m);
@@ -116,73 +123,92 @@ test_environment_is_no_syntax(void)
 #define TWO_LISTENERS(one, two) "listeners:\n  - { chain: gateway, " one " }\n" \
 	"  - { chain: gateway, " two " }\nplugins: [p]"
 
+static const struct {
+	const char *text, *why;
+} refused[] = {
+	{ "", "m.yaml:1: a manifest is a mapping with the keys node, listeners and "
+	      "plugins" },
+	{ "- p", "m.yaml:1: a manifest is a mapping with the keys node, listeners and "
+		 "plugins" },
+	{ "plugins: [p]\nplugin: [q]",
+		"m.yaml:2: plugin: unknown key; known are: node, log, access_log, pool, "
+		"listeners, plugins" },
+	{ "plugins: [p]\nplugins: [q]", "m.yaml:2: the key 'plugins' is given twice" },
+	{ "node: {}", "m.yaml:1: plugins: names no plugin" },
+	{ "plugins: []", "m.yaml:1: plugins: names no plugin" },
+	{ "plugins: p", "m.yaml:1: plugins: must be a list" },
+	{ "plugins:\n  - [p]",
+		"m.yaml:2: plugins: an item is a plugin's name, alone or with its options "
+		"indented below it" },
+	{ "plugins:\n  - p:\n    a: 1",
+		"m.yaml:2: plugins: an item is a plugin's name, alone or with its "
+		"options indented below it" },
+	{ "plugins: [ p: 1 ]",
+		"m.yaml:1: plugins: p: must be followed by a mapping of options" },
+	{ "plugins: [ '../p' ]",
+		"m.yaml:1: plugins: a name has 1 to 64 letters, digits, '_', '-' and '.', "
+		"and does not begin with '-' or '.'" },
+	{ "plugins: [ p: { as: 'a b' } ]",
+		"m.yaml:1: as: a name has 1 to 64 letters, digits, '_', '-' and "
+		"'.', and does not begin with '-' or '.'" },
+	{ "plugins: [ p: { dry_run: 1 } ]",
+		"m.yaml:1: p: dry_run: must be true or false, without quotes" },
+	{ "plugins: [ p: { on_error: die } ]",
+		"m.yaml:1: p: on_error: must be one of: default, deny, allow" },
+	{ "plugins: [ p: { needs: [x] } ]",
+		"m.yaml:1: p: needs: must be a mapping of services to labels" },
+	{ "plugins: [ p: { needs: { docs/1: [x] } } ]",
+		"m.yaml:1: p: needs: docs/1: must be the label of an entry" },
+	{ "node: { workers: many }\nplugins: [p]",
+		"m.yaml:1: node: workers: must be a whole number, without quotes" },
+	{ "log: { level: loud }\nplugins: [p]",
+		"m.yaml:1: log: level: must be one of: emerg, alert, crit, error, warning, "
+		"notice, info, debug" },
+	{ "log: info\nplugins: [p]", "m.yaml:1: log: must be a mapping of keys to values" },
+	{ "pool: { crypto: 0 }\nplugins: [p]",
+		"m.yaml:1: pool: crypto: must be between 1 and 64" },
+	{ "node: 1\nplugins: [p]", "m.yaml:1: node: must be a mapping of keys to values" },
+	{ LISTENER(", x: 1"), "m.yaml:2: listener: x: unknown key; known are: name, chain, "
+			      "engine, address, "
+			      "port, tls, certificate_file, key_file, head_ms, idle_ms, "
+			      "max_head_bytes, max_connections" },
+	{ LISTENER(", address: localhost"),
+		"m.yaml:2: listener 'a': address: must be a numeric IPv4 or IPv6 address" },
+	{ LISTENER(", tls: true, key_file: k"),
+		"m.yaml:2: listener 'a': certificate_file and key_file belong together" },
+	{ LISTENER(", certificate_file: c, key_file: k"),
+		"m.yaml:2: listener 'a': certificate_file: the listener has no tls" },
+	{ "listeners: [ { name: a, chain: gateway } ]\nplugins: [p]",
+		"m.yaml:1: listener: port: missing, and it has no default" },
+	{ TWO_LISTENERS("name: a, port: 1", "name: a, port: 2"),
+		"m.yaml:3: listener 'a': line 2 has one of that name" },
+	{ TWO_LISTENERS("name: a, port: 1", "name: b, port: 1, address: 127.0.0.1"),
+		"m.yaml:3: listener 'b': port 1 is taken by 'a' in line 2" },
+	{ "node: { name: ${GH_TEST_NONE} }\nplugins: [p]",
+		"m.yaml:1: the environment variable GH_TEST_NONE is not set and has no "
+		"default" },
+	{ "plugins:\n  - p: { x: '${}' }",
+		"m.yaml:2: a reference to the environment looks like ${NAME} or "
+		"${NAME:-default}; a literal ${ is written $${" },
+	{ "plugins:\n  - p: { x: \"\\uE0009\\uE001\" }",
+		"m.yaml:2: a reference to the environment looks like "
+		"${NAME} or ${NAME:-default}; a literal ${ is written $${" },
+	{ "plugins:\n  - \xee\x80\x80",
+		"m.yaml:2: the characters U+E000 and U+E001 are not allowed" },
+	{ "plugins: [",
+		"m.yaml:2: while parsing a flow node: did not find expected node content" },
+};
+
 static void
 test_refused(void)
 {
-	static const struct {
-		const char *text, *why;
-	} rows[] = {
-		{ "", "m.yaml:1: a manifest is a mapping with the keys node, listeners and plugins" },
-		{ "- p", "m.yaml:1: a manifest is a mapping with the keys node, listeners and plugins" },
-		{ "plugins: [p]\nplugin: [q]", "m.yaml:2: plugin: unknown key; known are: node, log, access_log, pool, "
-			"listeners, plugins" },
-		{ "plugins: [p]\nplugins: [q]", "m.yaml:2: the key 'plugins' is given twice" },
-		{ "node: {}", "m.yaml:1: plugins: names no plugin" },
-		{ "plugins: []", "m.yaml:1: plugins: names no plugin" },
-		{ "plugins: p", "m.yaml:1: plugins: must be a list" },
-		{ "plugins:\n  - [p]", "m.yaml:2: plugins: an item is a plugin's name, alone or with its options "
-			"indented below it" },
-		{ "plugins:\n  - p:\n    a: 1", "m.yaml:2: plugins: an item is a plugin's name, alone or with its "
-			"options indented below it" },
-		{ "plugins: [ p: 1 ]", "m.yaml:1: plugins: p: must be followed by a mapping of options" },
-		{ "plugins: [ '../p' ]", "m.yaml:1: plugins: a name has 1 to 64 letters, digits, '_', '-' and '.', "
-			"and does not begin with '-' or '.'" },
-		{ "plugins: [ p: { as: 'a b' } ]", "m.yaml:1: as: a name has 1 to 64 letters, digits, '_', '-' and "
-			"'.', and does not begin with '-' or '.'" },
-		{ "plugins: [ p: { dry_run: 1 } ]", "m.yaml:1: p: dry_run: must be true or false, without quotes" },
-		{ "plugins: [ p: { on_error: die } ]", "m.yaml:1: p: on_error: must be one of: default, deny, allow" },
-		{ "plugins: [ p: { needs: [x] } ]", "m.yaml:1: p: needs: must be a mapping of services to labels" },
-		{ "plugins: [ p: { needs: { docs/1: [x] } } ]",
-			"m.yaml:1: p: needs: docs/1: must be the label of an entry" },
-		{ "node: { workers: many }\nplugins: [p]",
-			"m.yaml:1: node: workers: must be a whole number, without quotes" },
-		{ "log: { level: loud }\nplugins: [p]",
-			"m.yaml:1: log: level: must be one of: emerg, alert, crit, error, warning, notice, info, debug" },
-		{ "log: info\nplugins: [p]", "m.yaml:1: log: must be a mapping of keys to values" },
-		{ "pool: { crypto: 0 }\nplugins: [p]",
-			"m.yaml:1: pool: crypto: must be between 1 and 64" },
-		{ "node: 1\nplugins: [p]", "m.yaml:1: node: must be a mapping of keys to values" },
-		{ LISTENER(", x: 1"), "m.yaml:2: listener: x: unknown key; known are: name, chain, engine, address, "
-			"port, tls, certificate_file, key_file, head_ms, idle_ms, max_head_bytes, max_connections" },
-		{ LISTENER(", address: localhost"),
-			"m.yaml:2: listener 'a': address: must be a numeric IPv4 or IPv6 address" },
-		{ LISTENER(", tls: true, key_file: k"),
-			"m.yaml:2: listener 'a': certificate_file and key_file belong together" },
-		{ LISTENER(", certificate_file: c, key_file: k"),
-			"m.yaml:2: listener 'a': certificate_file: the listener has no tls" },
-		{ "listeners: [ { name: a, chain: gateway } ]\nplugins: [p]",
-			"m.yaml:1: listener: port: missing, and it has no default" },
-		{ TWO_LISTENERS("name: a, port: 1", "name: a, port: 2"),
-			"m.yaml:3: listener 'a': line 2 has one of that name" },
-		{ TWO_LISTENERS("name: a, port: 1", "name: b, port: 1, address: 127.0.0.1"),
-			"m.yaml:3: listener 'b': port 1 is taken by 'a' in line 2" },
-		{ "node: { name: ${GH_TEST_NONE} }\nplugins: [p]",
-			"m.yaml:1: the environment variable GH_TEST_NONE is not set and has no default" },
-		{ "plugins:\n  - p: { x: '${}' }", "m.yaml:2: a reference to the environment looks like ${NAME} or "
-			"${NAME:-default}; a literal ${ is written $${" },
-		{ "plugins:\n  - p: { x: \"\\uE0009\\uE001\" }", "m.yaml:2: a reference to the environment looks like "
-			"${NAME} or ${NAME:-default}; a literal ${ is written $${" },
-		{ "plugins:\n  - \xee\x80\x80", "m.yaml:2: the characters U+E000 and U+E001 are not allowed" },
-		{ "plugins: [", "m.yaml:2: while parsing a flow node: did not find expected node content" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct krn_manifest *m = NULL;
 
-		CU_ASSERT_EQUAL(parse(rows[i].text, &m), GH_EINVAL);
-		if (strcmp(error, rows[i].why) != 0)
-			fprintf(stderr, "%s\n  %s\n", rows[i].text, error);
-		CU_ASSERT_STRING_EQUAL(error, rows[i].why);
+		CU_ASSERT_EQUAL(parse(refused[i].text, &m), GH_EINVAL);
+		if (strcmp(error, refused[i].why) != 0)
+			fprintf(stderr, "%s\n  %s\n", refused[i].text, error);
+		CU_ASSERT_STRING_EQUAL(error, refused[i].why);
 		krn_manifest_free(m);
 	}
 }
@@ -196,7 +222,8 @@ test_file(void)
 	CU_ASSERT_STRING_EQUAL(error, "/nowhere/m.yaml: cannot be read: No such file or directory");
 	CU_ASSERT_EQUAL(krn_manifest_load("/", &m, error, sizeof(error)), GH_EINVAL);
 	CU_ASSERT_EQUAL(krn_manifest_load("/dev/zero", &m, error, sizeof(error)), GH_ETOOBIG);
-	CU_ASSERT_STRING_EQUAL(error, "/dev/zero:1: the text has 1048577 bytes, at most 1048576 are allowed");
+	CU_ASSERT_STRING_EQUAL(
+		error, "/dev/zero:1: the text has 1048577 bytes, at most 1048576 are allowed");
 }
 
 static const struct unit_test tests[] = {

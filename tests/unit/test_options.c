@@ -24,7 +24,8 @@ static const char *const colors[] = { "red", "green", "blue", NULL };
 
 static const struct gh_opt opts[] = {
 	GH_OPT(struct config, on, .dflt = "true", .help = "On?"),
-	GH_OPT(struct config, count, .dflt = "3", .min = 1, .max = 10, .fixed = true, .help = "Count."),
+	GH_OPT(struct config, count, .dflt = "3", .min = 1, .max = 10, .fixed = true,
+		.help = "Count."),
 	GH_OPT(struct config, wait, .dflt = "30s", .min = 1000, .max = 60000, .help = "Wait."),
 	GH_OPT(struct config, size, .dflt = "64k", .max = 1 << 20, .help = "Size."),
 	GH_OPT(struct config, name, .dflt = "", .max = 8, .fixed = true, .help = "Name."),
@@ -42,9 +43,10 @@ fill(const char *text, const struct gh_opt *table, struct options_config *ret_co
 	struct yaml_doc *doc = NULL;
 
 	error[0] = '\0';
-	CU_ASSERT_EQUAL_FATAL(yaml_parse(gh_str_of(text), NULL, NULL, NULL, &doc, error, sizeof(error)), 0);
-	int r = options_fill(table, sizeof(struct config), yaml_root(doc), "m.yaml", GH_STR("entry"),
-		ret_config, error, sizeof(error));
+	CU_ASSERT_EQUAL_FATAL(
+		yaml_parse(gh_str_of(text), NULL, NULL, NULL, &doc, error, sizeof(error)), 0);
+	int r = options_fill(table, sizeof(struct config), yaml_root(doc), "m.yaml",
+		GH_STR("entry"), ret_config, error, sizeof(error));
 
 	yaml_doc_free(doc); /* Nothing filled may point into it. */
 	return r;
@@ -98,8 +100,9 @@ test_fill_json(void)
 {
 	struct options_config made;
 
-	CU_ASSERT_EQUAL_FATAL(fill("{\"on\":false,\"count\":4,\"wait\":1500,\"hosts\":\" q , r,\"}", opts,
-		&made), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		fill("{\"on\":false,\"count\":4,\"wait\":1500,\"hosts\":\" q , r,\"}", opts, &made),
+		0);
 	const struct config *c = made.block;
 
 	CU_ASSERT_EQUAL(c->count, 4);
@@ -116,8 +119,9 @@ test_fill_refused(void)
 	static const struct {
 		const char *text, *why;
 	} rows[] = {
-		{ "\nnone: 1", "m.yaml:2: entry: none: unknown key; known are: on, count, wait, size, name, "
-			"password, color, hosts" },
+		{ "\nnone: 1", "m.yaml:2: entry: none: unknown key; known are: on, count, wait, "
+			       "size, name, "
+			       "password, color, hosts" },
 		{ "[1]", "m.yaml:1: entry: must be a mapping of keys to values" },
 		{ "on: yes", "m.yaml:1: entry: on: must be true or false, without quotes" },
 		{ "on: 'true'", "m.yaml:1: entry: on: must be true or false, without quotes" },
@@ -126,19 +130,26 @@ test_fill_refused(void)
 		{ "count: '4'", "m.yaml:1: entry: count: must be a whole number, without quotes" },
 		{ "count: -4", "m.yaml:1: entry: count: must be a whole number, without quotes" },
 		{ "count: 0", "m.yaml:1: entry: count: must be between 1 and 10" },
-		{ "count: 18446744073709551616", "m.yaml:1: entry: count: must be a whole number, without quotes" },
+		{ "count: 18446744073709551616",
+			"m.yaml:1: entry: count: must be a whole number, without quotes" },
 		{ "on: true\nwait: 2m", "m.yaml:2: entry: wait: must be between 1s and 1m" },
-		{ "wait: 5 s", "m.yaml:1: entry: wait: must be a duration such as 250ms, 30s, 5m, 2h or 7d" },
+		{ "wait: 5 s", "m.yaml:1: entry: wait: must be a duration such as 250ms, 30s, 5m, "
+			       "2h or 7d" },
 		{ "size: 2M", "m.yaml:1: entry: size: must be between 0 and 1M" },
-		{ "size: 99999999999999T", "m.yaml:1: entry: size: must be a size such as 512, 64k, 1M or 2G" },
-		{ "name: 123456789", "m.yaml:1: entry: name: must have a length in bytes between 0 and 8" },
+		{ "size: 99999999999999T",
+			"m.yaml:1: entry: size: must be a size such as 512, 64k, 1M or 2G" },
+		{ "name: 123456789",
+			"m.yaml:1: entry: name: must have a length in bytes between 0 and 8" },
 		{ "name: {}", "m.yaml:1: entry: name: must be a text, not a list or a mapping" },
 		{ "name: \"a\\0b\"", "m.yaml:1: entry: name: must not contain a NUL" },
-		{ "password: [geheim]", "m.yaml:1: entry: password: must be a text, not a list or a mapping" },
+		{ "password: [geheim]",
+			"m.yaml:1: entry: password: must be a text, not a list or a mapping" },
 		{ "color: pink", "m.yaml:1: entry: color: must be one of: red, green, blue" },
-		{ "hosts: [1,2,3,4]", "m.yaml:1: entry: hosts: must have a number of items between 0 and 3" },
+		{ "hosts: [1,2,3,4]",
+			"m.yaml:1: entry: hosts: must have a number of items between 0 and 3" },
 		{ "hosts: {a: 1}", "m.yaml:1: entry: hosts: must be a list" },
-		{ "hosts: [[a]]", "m.yaml:1: entry: hosts: must be a text, not a list or a mapping" },
+		{ "hosts: [[a]]",
+			"m.yaml:1: entry: hosts: must be a text, not a list or a mapping" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -174,8 +185,12 @@ test_same_fixed(void)
 	static const struct {
 		const char *a, *b, *key;
 	} rows[] = {
-		{ "", "count: 3", NULL }, { "wait: 1s", "wait: 2s", NULL }, { "", "count: 4", "count" },
-		{ "name: x", "name: y", "name" }, { "hosts: [a, b]", "", NULL }, { "hosts: [a]", "", "hosts" },
+		{ "", "count: 3", NULL },
+		{ "wait: 1s", "wait: 2s", NULL },
+		{ "", "count: 4", "count" },
+		{ "name: x", "name: y", "name" },
+		{ "hosts: [a, b]", "", NULL },
+		{ "hosts: [a]", "", "hosts" },
 		{ "hosts: [a, c]", "", "hosts" },
 	};
 
@@ -202,18 +217,22 @@ test_check_table(void)
 		struct gh_opt opt;
 		const char *why;
 	} rows[] = {
-		{ good, NULL }, { good, "option 'as' has a name that belongs to the kernel" },
-		{ good, "option 'Bad' is not named in snake_case" }, { good, "option '' is not named in snake_case" },
+		{ good, NULL },
+		{ good, "option 'as' has a name that belongs to the kernel" },
+		{ good, "option 'Bad' is not named in snake_case" },
+		{ good, "option '' is not named in snake_case" },
 		{ good, "option 'count' lies outside of the configuration" },
-		{ good, "option 'count' has an unknown type" }, { good, "option 'count' has no help" },
+		{ good, "option 'count' has an unknown type" },
+		{ good, "option 'count' has no help" },
 		{ good, "option 'count' has a minimum above its maximum" },
 		{ good, "option 'count': its default must be between 4 and 9" },
 		{ good, "option 'color' has no words to choose from" },
 		{ good, "option number 1 has no key: the table has no end" },
 		{ GH_OPT(struct config, color, .dflt = "pink", .words = colors, .help = "C."),
-		  "option 'color': its default must be one of: red, green, blue" },
+			"option 'color': its default must be one of: red, green, blue" },
 		{ GH_OPT(struct config, wait, .dflt = "3 s", .help = "C."),
-		  "option 'wait': its default must be a duration such as 250ms, 30s, 5m, 2h or 7d" },
+			"option 'wait': its default must be a duration such as 250ms, 30s, 5m, 2h "
+			"or 7d" },
 	};
 
 	for (size_t i = 0; i < 3; i++)
@@ -242,7 +261,8 @@ test_check_table_twice(void)
 {
 	const struct gh_opt table[] = { opts[0], opts[1], opts[0], { .type = GH_OPT_END } };
 
-	CU_ASSERT_EQUAL(options_check_table(table, sizeof(struct config), error, sizeof(error)), GH_EINVAL);
+	CU_ASSERT_EQUAL(
+		options_check_table(table, sizeof(struct config), error, sizeof(error)), GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "option 'on' stands in the table twice");
 }
 
@@ -256,11 +276,18 @@ test_schema(void)
 	json_t *properties = json_object_get(root, "properties");
 
 	CU_ASSERT_EQUAL(json_object_size(properties), 8);
-	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(properties, "count"), "maximum")), 10);
-	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(properties, "count"), "default")), 3);
+	CU_ASSERT_EQUAL(json_integer_value(
+				json_object_get(json_object_get(properties, "count"), "maximum")),
+		10);
+	CU_ASSERT_EQUAL(json_integer_value(
+				json_object_get(json_object_get(properties, "count"), "default")),
+		3);
 	CU_ASSERT_PTR_NULL(json_object_get(json_object_get(properties, "password"), "default"));
-	CU_ASSERT_EQUAL(json_array_size(json_object_get(json_object_get(properties, "color"), "enum")), 3);
-	CU_ASSERT_EQUAL(json_array_size(json_object_get(json_object_get(properties, "hosts"), "default")), 2);
+	CU_ASSERT_EQUAL(
+		json_array_size(json_object_get(json_object_get(properties, "color"), "enum")), 3);
+	CU_ASSERT_EQUAL(
+		json_array_size(json_object_get(json_object_get(properties, "hosts"), "default")),
+		2);
 	CU_ASSERT(json_is_false(json_object_get(root, "additionalProperties")));
 	json_decref(root);
 	free(text);

@@ -11,7 +11,7 @@
 
 static char error[512];
 
-/* ---- Plugins ----------------------------------------------------------------------------------- */
+/* ---- Plugins --------------------------------------------------------------------------------- */
 
 static const struct { uint32_t size; void (*fn)(void); } vtable = { sizeof(vtable), NULL };
 
@@ -36,32 +36,34 @@ hook(const void *config, struct gh_txn *txn)
 }
 
 static const struct gh_plugin plugins[] = {
-	{ GH_PLUGIN_ABI, .name = "http", .version = "1", .provides = PROVIDES({ "engine/1", &vtable }) },
+	{ GH_PLUGIN_ABI, .name = "http", .version = "1",
+		.provides = PROVIDES({ "engine/1", &vtable }) },
 	{ GH_PLUGIN_ABI, .name = "store", .version = "1",
-	  .provides = PROVIDES({ "docs/1", &vtable }, { "feed/1", &vtable }) },
+		.provides = PROVIDES({ "docs/1", &vtable }, { "feed/1", &vtable }) },
 	{ GH_PLUGIN_ABI, .name = "user", .version = "1", .needs = NEEDS("docs/1") },
 	{ GH_PLUGIN_ABI, .name = "maybe", .version = "1", .needs = NEEDS("?docs/1") },
 	{ GH_PLUGIN_ABI, .name = "newer", .version = "1", .needs = NEEDS("docs/2") },
-	{ GH_PLUGIN_ABI, .name = "chain", .version = "1", .provides = PROVIDES({ "identity/1", &vtable }),
-	  .needs = NEEDS("identity/1*") },
-	{ GH_PLUGIN_ABI, .name = "local", .version = "1", .provides = PROVIDES({ "identity/1", &vtable }) },
+	{ GH_PLUGIN_ABI, .name = "chain", .version = "1",
+		.provides = PROVIDES({ "identity/1", &vtable }), .needs = NEEDS("identity/1*") },
+	{ GH_PLUGIN_ABI, .name = "local", .version = "1",
+		.provides = PROVIDES({ "identity/1", &vtable }) },
 	{ GH_PLUGIN_ABI, .name = "egg", .version = "1", .provides = PROVIDES({ "egg/1", &vtable }),
-	  .needs = NEEDS("hen/1") },
+		.needs = NEEDS("hen/1") },
 	{ GH_PLUGIN_ABI, .name = "hen", .version = "1", .provides = PROVIDES({ "hen/1", &vtable }),
-	  .needs = NEEDS("farm/1") },
-	{ GH_PLUGIN_ABI, .name = "farm", .version = "1", .provides = PROVIDES({ "farm/1", &vtable }),
-	  .needs = NEEDS("egg/1") },
+		.needs = NEEDS("farm/1") },
+	{ GH_PLUGIN_ABI, .name = "farm", .version = "1",
+		.provides = PROVIDES({ "farm/1", &vtable }), .needs = NEEDS("egg/1") },
 	{ GH_PLUGIN_ABI, .name = "farmer", .version = "1", .needs = NEEDS("farm/1") },
 	{ GH_PLUGIN_ABI, .name = "portal", .version = "1",
-	  .mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/portal", .handler = handle }) },
+		.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/portal", .handler = handle }) },
 	{ GH_PLUGIN_ABI, .name = "other", .version = "1",
-	  .mounts = MOUNTS({ GH_CHAIN_GATEWAY, "/portal", .handler = handle },
-		{ GH_CHAIN_MANAGEMENT, "/portal", .handler = handle }) },
+		.mounts = MOUNTS({ GH_CHAIN_GATEWAY, "/portal", .handler = handle },
+			{ GH_CHAIN_MANAGEMENT, "/portal", .handler = handle }) },
 };
 
 static int
-load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, void **ret_handle, char *why,
-	size_t why_size)
+load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, void **ret_handle,
+	char *why, size_t why_size)
 {
 	(void)arg;
 	for (size_t i = 0; i < sizeof(plugins) / sizeof(plugins[0]); i++)
@@ -80,14 +82,15 @@ make(const char *text, struct krn_set **ret_set)
 	struct krn_manifest *m = NULL;
 
 	error[0] = '\0';
-	CU_ASSERT_EQUAL_FATAL(krn_manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		krn_manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
 	int r = krn_set_new_with(m, load, NULL, ret_set, error, sizeof(error));
 
 	krn_manifest_free(m); /* The set must not point into it. */
 	return r;
 }
 
-/* ---- Sets -------------------------------------------------------------------------------------- */
+/* ---- Sets ------------------------------------------------------------------------------------ */
 
 static void
 test_start_order(void)
@@ -95,9 +98,12 @@ test_start_order(void)
 	static const struct {
 		const char *plugins, *order;
 	} rows[] = {
-		{ "[local, store, http]", "local store http" }, { "[user, store]", "store user" },
-		{ "[maybe]", "maybe" }, { "[maybe, http, store]", "http store maybe" },
-		{ "[chain]", "chain" }, { "[chain, http, local, local: { as: l2 }]", "http local l2 chain" },
+		{ "[local, store, http]", "local store http" },
+		{ "[user, store]", "store user" },
+		{ "[maybe]", "maybe" },
+		{ "[maybe, http, store]", "http store maybe" },
+		{ "[chain]", "chain" },
+		{ "[chain, http, local, local: { as: l2 }]", "http local l2 chain" },
 		{ "[user, maybe, store, http]", "store user maybe http" },
 	};
 
@@ -108,7 +114,8 @@ test_start_order(void)
 		snprintf(text, sizeof(text), "plugins: %s", rows[i].plugins);
 		CU_ASSERT_EQUAL_FATAL(make(text, &set), 0);
 		for (size_t j = 0, used = 0; j < set->n; j++)
-			used += (size_t)snprintf(order + used, sizeof(order) - used, "%s%.*s", j > 0 ? " " : "",
+			used += (size_t)snprintf(order + used, sizeof(order) - used, "%s%.*s",
+				j > 0 ? " " : "",
 				GH_STR_ARG(set->insts[set->start_order[j]].label));
 		CU_ASSERT_STRING_EQUAL(order, rows[i].order);
 		krn_set_free(set);
@@ -156,14 +163,18 @@ test_set_refused(void)
 		const char *why;
 	} rows[] = {
 		{ "plugins: [none]", GH_ENOENT, "m.yaml:1: plugin none: find: none" },
-		{ "plugins:\n  - store\n  - store", GH_ECONFLICT, "m.yaml:3: the label 'store' is taken by line 2: "
+		{ "plugins:\n  - store\n  - store", GH_ECONFLICT,
+			"m.yaml:3: the label 'store' is taken by line 2: "
 			"give one of them another with 'as'" },
-		{ "plugins:\n  - user", GH_ENOENT, "m.yaml:2: user: needs docs/1, which no entry provides" },
+		{ "plugins:\n  - user", GH_ENOENT,
+			"m.yaml:2: user: needs docs/1, which no entry provides" },
 		{ "plugins: [newer, store]", GH_EVERSION,
 			"m.yaml:1: newer: needs docs/2, but 'store' provides docs/1" },
-		{ "plugins: [store, store: { as: s2 }, user]", GH_ECONFLICT, "m.yaml:1: user: needs docs/1, which "
+		{ "plugins: [store, store: { as: s2 }, user]", GH_ECONFLICT,
+			"m.yaml:1: user: needs docs/1, which "
 			"'store' and 's2' provide: choose with needs: { docs/1: LABEL }" },
-		{ "plugins: [store, store: { as: s2 }, maybe]", GH_ECONFLICT, "m.yaml:1: maybe: needs docs/1, which "
+		{ "plugins: [store, store: { as: s2 }, maybe]", GH_ECONFLICT,
+			"m.yaml:1: maybe: needs docs/1, which "
 			"'store' and 's2' provide: choose with needs: { docs/1: LABEL }" },
 		{ "plugins: [store, user: { needs: { docs/1: s2 } }]", GH_ENOENT,
 			"m.yaml:1: user: needs: docs/1: no entry has the label 's2'" },
@@ -178,15 +189,21 @@ test_set_refused(void)
 		{ "plugins: [store: { provide: [docs/1, docs/1] }]", GH_ECONFLICT,
 			"m.yaml:1: store: provide: 'docs/1' is given twice" },
 		{ "plugins: [farmer, egg, hen, farm]", GH_ECONFLICT,
-			"m.yaml:1: the needs form a cycle: farm -(egg/1)-> egg -(hen/1)-> hen -(farm/1)-> farm" },
-		{ "plugins: [chain, chain: { as: c2 }]", GH_ECONFLICT, "m.yaml:1: the needs form a cycle: "
+			"m.yaml:1: the needs form a cycle: farm -(egg/1)-> egg -(hen/1)-> hen "
+			"-(farm/1)-> farm" },
+		{ "plugins: [chain, chain: { as: c2 }]", GH_ECONFLICT,
+			"m.yaml:1: the needs form a cycle: "
 			"chain -(identity/1)-> c2 -(identity/1)-> chain" },
-		{ "plugins:\n  - portal\n  - other", GH_ECONFLICT, "m.yaml:3: 'portal' and 'other' both mount /portal" },
+		{ "plugins:\n  - portal\n  - other", GH_ECONFLICT,
+			"m.yaml:3: 'portal' and 'other' both mount /portal" },
 		{ "plugins:\n  - portal\n  - portal: { as: p2 }", GH_ECONFLICT,
 			"m.yaml:3: 'portal' and 'p2' both mount /portal" },
-		{ "listeners: [ { name: a, chain: gateway, port: 80 } ]\nplugins: [store]", GH_ENOENT,
+		{ "listeners: [ { name: a, chain: gateway, port: 80 } ]\nplugins: [store]",
+			GH_ENOENT,
 			"m.yaml:1: listener 'a': engine: no entry has the label 'http'" },
-		{ "listeners: [ { name: a, chain: gateway, port: 80, engine: store } ]\nplugins: [store]", GH_ENOENT,
+		{ "listeners: [ { name: a, chain: gateway, port: 80, engine: store } ]\nplugins: "
+		  "[store]",
+			GH_ENOENT,
 			"m.yaml:1: listener 'a': engine: 'store' does not provide engine/1" },
 	};
 
@@ -201,15 +218,17 @@ test_set_refused(void)
 	}
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 #define DESCRIPTOR(...) { { GH_PLUGIN_ABI, .name = "p", .version = "1", __VA_ARGS__ }
 
 static void
 test_descriptor_refused(void)
 {
-	static const struct gh_hook_row late[] = { { (enum gh_phase)9, GH_AUTH, hook, NULL }, { .fn = NULL } };
-	static const struct gh_hook_row odd[] = { { GH_LIMIT, (enum gh_class)7, hook, NULL }, { .fn = NULL } };
+	static const struct gh_hook_row late[] = { { (enum gh_phase)9, GH_AUTH, hook, NULL },
+		{ .fn = NULL } };
+	static const struct gh_hook_row odd[] = { { GH_LIMIT, (enum gh_class)7, hook, NULL },
+		{ .fn = NULL } };
 	static const struct gh_event_row deaf[] = { { "revoked", NULL, 1 }, { .name = NULL } };
 	static const uint32_t no_size = 0;
 	const struct {
@@ -227,29 +246,44 @@ test_descriptor_refused(void)
 		DESCRIPTOR(.provides = PROVIDES({ "docs/1", &no_size })),
 			"provides: docs/1 has no vtable, or its vtable has no size" },
 		DESCRIPTOR(.provides = PROVIDES({ "docs/1", &vtable }, { "docs/1", &vtable })),
-			"provides: docs/1 stands in the table twice" },
-		DESCRIPTOR(.needs = NEEDS("?docs/1*")),
-			"needs: '?docs/1*' is not of the form name/number, ?name/number or name/number*" },
-		DESCRIPTOR(.needs = NEEDS("docs/1", "?docs/1")), "needs: ?docs/1 stands in the table twice" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a", .hook = hook, .handler = handle })),
-			"mounts: /a must have either a hook or a handler" },
-		DESCRIPTOR(.mounts = MOUNTS({ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/a" })),
-			"mounts: /a must have either a hook or a handler" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "a", .hook = hook })),
-			"mounts: the prefix 'a' does not begin with '/'" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a/", .hook = hook })),
-			"mounts: the prefix '/a/' ends with '/'" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a/../b", .hook = hook })),
-			"mounts: the prefix '/a/../b' contains an empty or a dot segment" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "//a", .hook = hook })),
-			"mounts: the prefix '//a' contains an empty or a dot segment" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a?b", .hook = hook })),
-			"mounts: the prefix '/a?b' contains a character that no canonical path has" },
-		DESCRIPTOR(.mounts = MOUNTS({ (enum gh_chain)2, "/a", .hook = hook })),
-			"mounts: /a is in the unknown chain 2" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_GATEWAY, "/a", .handler = handle, .lane = (enum gh_lane)3 })),
-			"mounts: /a runs on the unknown lane 3" },
-		DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_GATEWAY, "/", .hook = hook })), NULL },
+			"provides: docs/1 stands in the table twice" }
+, DESCRIPTOR(.needs = NEEDS("?docs/1*")),
+	"needs: '?docs/1*' is not of the form name/number, ?name/number or name/number*"
+}
+, DESCRIPTOR(.needs = NEEDS("docs/1", "?docs/1")), "needs: ?docs/1 stands in the table twice"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a", .hook = hook, .handler = handle })),
+	"mounts: /a must have either a hook or a handler"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/a" })),
+	"mounts: /a must have either a hook or a handler"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "a", .hook = hook })),
+	"mounts: the prefix 'a' does not begin with '/'"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a/", .hook = hook })),
+	"mounts: the prefix '/a/' ends with '/'"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a/../b", .hook = hook })),
+	"mounts: the prefix '/a/../b' contains an empty or a dot segment"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "//a", .hook = hook })),
+	"mounts: the prefix '//a' contains an empty or a dot segment"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a?b", .hook = hook })),
+	"mounts: the prefix '/a?b' contains a character that no canonical path has"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ (enum gh_chain)2, "/a", .hook = hook })),
+	"mounts: /a is in the unknown chain 2"
+}
+,
+	DESCRIPTOR(.mounts = MOUNTS(
+			   { GH_CHAIN_GATEWAY, "/a", .handler = handle, .lane = (enum gh_lane)3 })),
+	"mounts: /a runs on the unknown lane 3"
+}
+, DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_GATEWAY, "/", .hook = hook })), NULL
+}
+,
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -269,7 +303,8 @@ test_abi_refused(void)
 
 	bad.abi_major = 7;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);
-	CU_ASSERT_STRING_EQUAL(error, "plugin p: descriptor: it was built for ABI 7.1, this is ABI 0.1");
+	CU_ASSERT_STRING_EQUAL(
+		error, "plugin p: descriptor: it was built for ABI 7.1, this is ABI 0.1");
 	bad = good;
 	bad.abi_minor++;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);
@@ -304,15 +339,23 @@ test_load_refused(void)
 	const struct gh_plugin *desc;
 	void *handle_;
 
-	CU_ASSERT_EQUAL(krn_load("/nowhere", GH_STR("p"), &desc, &handle_, error, sizeof(error)), GH_ENOENT);
+	CU_ASSERT_EQUAL(krn_load("/nowhere", GH_STR("p"), &desc, &handle_, error, sizeof(error)),
+		GH_ENOENT);
 	CU_ASSERT_STRING_EQUAL(error, "plugin p: find: no file p.so in /nowhere");
-	CU_ASSERT_EQUAL(krn_load("/nowhere", GH_STR("../p"), &desc, &handle_, error, sizeof(error)), GH_EINVAL);
+	CU_ASSERT_EQUAL(krn_load("/nowhere", GH_STR("../p"), &desc, &handle_, error, sizeof(error)),
+		GH_EINVAL);
 }
 
 static const struct unit_test tests[] = {
-	UNIT_TEST(test_start_order), UNIT_TEST(test_bindings), UNIT_TEST(test_narrowed),
-	UNIT_TEST(test_set_refused), UNIT_TEST(test_descriptor_refused), UNIT_TEST(test_abi_refused),
-	UNIT_TEST(test_plugin_path), UNIT_TEST(test_load_refused), { NULL, NULL },
+	UNIT_TEST(test_start_order),
+	UNIT_TEST(test_bindings),
+	UNIT_TEST(test_narrowed),
+	UNIT_TEST(test_set_refused),
+	UNIT_TEST(test_descriptor_refused),
+	UNIT_TEST(test_abi_refused),
+	UNIT_TEST(test_plugin_path),
+	UNIT_TEST(test_load_refused),
+	{ NULL, NULL },
 };
 
 int

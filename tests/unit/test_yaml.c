@@ -18,7 +18,9 @@ parse(const char *text)
 	struct yaml_doc *doc = NULL;
 
 	error[0] = '\0';
-	return yaml_parse(gh_str_of(text), NULL, NULL, NULL, &doc, error, sizeof(error)) == 0 ? doc : NULL;
+	return yaml_parse(gh_str_of(text), NULL, NULL, NULL, &doc, error, sizeof(error)) == 0
+		       ? doc
+		       : NULL;
 }
 
 static void
@@ -28,19 +30,43 @@ test_type_by_core_schema(void)
 		const char *text;
 		enum yaml_type type;
 	} rows[] = {
-		{ "a: ", YAML_TYPE_NULL }, { "a: ~", YAML_TYPE_NULL }, { "a: null", YAML_TYPE_NULL },
-		{ "a: nULL", YAML_TYPE_STR }, { "a: true", YAML_TYPE_BOOL }, { "a: FALSE", YAML_TYPE_BOOL },
-		{ "a: yes", YAML_TYPE_STR }, { "a: no", YAML_TYPE_STR }, { "a: on", YAML_TYPE_STR },
-		{ "a: 12", YAML_TYPE_INT }, { "a: -12", YAML_TYPE_INT }, { "a: +012", YAML_TYPE_INT },
-		{ "a: 0o17", YAML_TYPE_INT }, { "a: 0o18", YAML_TYPE_STR }, { "a: 0xfF", YAML_TYPE_INT },
-		{ "a: -0xff", YAML_TYPE_STR }, { "a: 1_000", YAML_TYPE_STR }, { "a: 0x", YAML_TYPE_STR },
-		{ "a: 1.5", YAML_TYPE_FLOAT }, { "a: .5", YAML_TYPE_FLOAT }, { "a: 5.", YAML_TYPE_FLOAT },
-		{ "a: 1e3", YAML_TYPE_FLOAT }, { "a: 1e", YAML_TYPE_STR }, { "a: .", YAML_TYPE_STR },
-		{ "a: -.inf", YAML_TYPE_FLOAT }, { "a: .NaN", YAML_TYPE_FLOAT }, { "a: -.nan", YAML_TYPE_STR },
-		{ "a: '12'", YAML_TYPE_STR }, { "a: \"true\"", YAML_TYPE_STR }, { "a: !!str 12", YAML_TYPE_STR },
-		{ "a: ! 12", YAML_TYPE_STR }, { "a: !!int '12'", YAML_TYPE_INT },
-		{ "a: !!float 12", YAML_TYPE_INT }, { "a: 12s", YAML_TYPE_STR }, { "a: |\n  12\n", YAML_TYPE_STR },
-		{ "a: 12:30", YAML_TYPE_STR }, { "a: 2024-01-01", YAML_TYPE_STR },
+		{ "a: ", YAML_TYPE_NULL },
+		{ "a: ~", YAML_TYPE_NULL },
+		{ "a: null", YAML_TYPE_NULL },
+		{ "a: nULL", YAML_TYPE_STR },
+		{ "a: true", YAML_TYPE_BOOL },
+		{ "a: FALSE", YAML_TYPE_BOOL },
+		{ "a: yes", YAML_TYPE_STR },
+		{ "a: no", YAML_TYPE_STR },
+		{ "a: on", YAML_TYPE_STR },
+		{ "a: 12", YAML_TYPE_INT },
+		{ "a: -12", YAML_TYPE_INT },
+		{ "a: +012", YAML_TYPE_INT },
+		{ "a: 0o17", YAML_TYPE_INT },
+		{ "a: 0o18", YAML_TYPE_STR },
+		{ "a: 0xfF", YAML_TYPE_INT },
+		{ "a: -0xff", YAML_TYPE_STR },
+		{ "a: 1_000", YAML_TYPE_STR },
+		{ "a: 0x", YAML_TYPE_STR },
+		{ "a: 1.5", YAML_TYPE_FLOAT },
+		{ "a: .5", YAML_TYPE_FLOAT },
+		{ "a: 5.", YAML_TYPE_FLOAT },
+		{ "a: 1e3", YAML_TYPE_FLOAT },
+		{ "a: 1e", YAML_TYPE_STR },
+		{ "a: .", YAML_TYPE_STR },
+		{ "a: -.inf", YAML_TYPE_FLOAT },
+		{ "a: .NaN", YAML_TYPE_FLOAT },
+		{ "a: -.nan", YAML_TYPE_STR },
+		{ "a: '12'", YAML_TYPE_STR },
+		{ "a: \"true\"", YAML_TYPE_STR },
+		{ "a: !!str 12", YAML_TYPE_STR },
+		{ "a: ! 12", YAML_TYPE_STR },
+		{ "a: !!int '12'", YAML_TYPE_INT },
+		{ "a: !!float 12", YAML_TYPE_INT },
+		{ "a: 12s", YAML_TYPE_STR },
+		{ "a: |\n  12\n", YAML_TYPE_STR },
+		{ "a: 12:30", YAML_TYPE_STR },
+		{ "a: 2024-01-01", YAML_TYPE_STR },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -91,10 +117,13 @@ test_refused(void)
 		{ "a: &x 1\n*x : 2\n", "line 2: a key must be a single word or string" },
 		{ "a: *x", "line 1: the alias 'x' has no anchor" },
 		{ "a: &x [ *x ]", "line 1: the alias 'x' stands inside of itself" },
-		{ "a: !ruby/object 1", "line 1: only the core tags are allowed here, not '!ruby/object'" },
+		{ "a: !ruby/object 1",
+			"line 1: only the core tags are allowed here, not '!ruby/object'" },
 		{ "a: !!int x", "line 1: the value does not fit its tag" },
-		{ "a: !!map 1", "line 1: only the core tags are allowed here, not 'tag:yaml.org,2002:map'" },
-		{ "a: [1", "line 2: while parsing a flow sequence: did not find expected ',' or ']'" },
+		{ "a: !!map 1", "line 1: only the core tags are allowed here, not "
+				"'tag:yaml.org,2002:map'" },
+		{ "a: [1",
+			"line 2: while parsing a flow sequence: did not find expected ',' or ']'" },
 		{ "a: b: c", "line 1: mapping values are not allowed in this context" },
 		{ "a: 1\nb: \x01", "line 2: control characters are not allowed" },
 		{ "a: \xff", "line 1: invalid leading UTF-8 octet" },
@@ -147,16 +176,23 @@ test_limits(void)
 		const char *text;
 		int r;
 	} rows[] = {
-		{ "[[[1]]]", 0 }, { "[[[[1]]]]", GH_ETOOBIG }, { "[1,2,3,4,5]", 0 },
-		{ "[1,2,3,4,5,6]", GH_ETOOBIG }, { "[&a [1,2], *a]", GH_ETOOBIG },
-		{ "[&a [1], *a]", 0 }, { "[&a [[1]], [*a]]", GH_ETOOBIG },
-		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		  "aaaaaaaaaaaaa", GH_ETOOBIG },
+		{ "[[[1]]]", 0 },
+		{ "[[[[1]]]]", GH_ETOOBIG },
+		{ "[1,2,3,4,5]", 0 },
+		{ "[1,2,3,4,5,6]", GH_ETOOBIG },
+		{ "[&a [1,2], *a]", GH_ETOOBIG },
+		{ "[&a [1], *a]", 0 },
+		{ "[&a [[1]], [*a]]", GH_ETOOBIG },
+		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaa",
+			GH_ETOOBIG },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct yaml_doc *doc = NULL;
-		int r = yaml_parse(gh_str_of(rows[i].text), &limits, NULL, NULL, &doc, error, sizeof(error));
+		int r = yaml_parse(
+			gh_str_of(rows[i].text), &limits, NULL, NULL, &doc, error, sizeof(error));
 
 		CU_ASSERT_EQUAL(r, rows[i].r);
 		yaml_doc_free(doc);
@@ -167,17 +203,19 @@ test_limits(void)
 static void
 test_laughs(void)
 {
-	struct yaml_doc *doc = parse("a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
-		"c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
-		"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
-		"g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n");
+	struct yaml_doc *doc =
+		parse("a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+		      "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+		      "e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
+		      "g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n");
 
 	CU_ASSERT_PTR_NULL(doc);
 	CU_ASSERT_STRING_EQUAL(error, "line 7: more than 1000000 values");
 }
 
 static int
-upper(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text, char *why, size_t why_size)
+upper(void *arg, struct gh_str text, unsigned line, struct gh_str *ret_text, char *why,
+	size_t why_size)
 {
 	(void)arg;
 	(void)line;
@@ -195,8 +233,9 @@ test_expand(void)
 {
 	struct yaml_doc *doc = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(yaml_parse(GH_STR("a: port\nport: 'port'"), NULL, upper, NULL, &doc, error,
-		sizeof(error)), 0);
+	CU_ASSERT_EQUAL_FATAL(yaml_parse(GH_STR("a: port\nport: 'port'"), NULL, upper, NULL, &doc,
+				      error, sizeof(error)),
+		0);
 	const struct yaml_node *root = yaml_root(doc);
 
 	CU_ASSERT_EQUAL(yaml_type_of(root->items[0]), YAML_TYPE_INT);
@@ -204,7 +243,8 @@ test_expand(void)
 	CU_ASSERT_EQUAL(yaml_type_of(root->items[1]), YAML_TYPE_STR);
 	CU_ASSERT(gh_str_eq(root->items[1]->text, GH_STR("9443")));
 	yaml_doc_free(doc);
-	CU_ASSERT_EQUAL(yaml_parse(GH_STR("a:\n  bad"), NULL, upper, NULL, &doc, error, sizeof(error)),
+	CU_ASSERT_EQUAL(
+		yaml_parse(GH_STR("a:\n  bad"), NULL, upper, NULL, &doc, error, sizeof(error)),
 		GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "line 2: no");
 }
@@ -232,14 +272,20 @@ test_to_json(void)
 	static const struct {
 		const char *yaml, *json; /* json: NULL when it is refused. */
 	} rows[] = {
-		{ "", "null" }, { "a: [1, -2, 0x1F, 0o17, '3', x]", "{\"a\":[1,-2,31,15,\"3\",\"x\"]}" },
+		{ "", "null" },
+		{ "a: [1, -2, 0x1F, 0o17, '3', x]", "{\"a\":[1,-2,31,15,\"3\",\"x\"]}" },
 		{ "{a: true, b: False, c: ~, d: {}, e: []}",
-		  "{\"a\":true,\"b\":false,\"c\":null,\"d\":{},\"e\":[]}" },
-		{ "200: ok", "{\"200\":\"ok\"}" }, { "[1.5, 1e2]", "[1.5,100.0]" },
+			"{\"a\":true,\"b\":false,\"c\":null,\"d\":{},\"e\":[]}" },
+		{ "200: ok", "{\"200\":\"ok\"}" },
+		{ "[1.5, 1e2]", "[1.5,100.0]" },
 		{ "[18446744073709551616]", "[1.8446744073709552e19]" },
 		{ "a: &x {k: 1}\nb: *x", "{\"a\":{\"k\":1},\"b\":{\"k\":1}}" },
-		{ "\"a\\u00e9\\/\"", "\"a\xc3\xa9/\"" }, { "x: [.inf]", NULL }, { ".NaN", NULL },
-		{ "-.INF", NULL }, { "0xfffffffffffffffff", NULL }, { "{\"a\\0b\": 1}", NULL },
+		{ "\"a\\u00e9\\/\"", "\"a\xc3\xa9/\"" },
+		{ "x: [.inf]", NULL },
+		{ ".NaN", NULL },
+		{ "-.INF", NULL },
+		{ "0xfffffffffffffffff", NULL },
+		{ "{\"a\\0b\": 1}", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -251,7 +297,8 @@ test_to_json(void)
 
 		CU_ASSERT_EQUAL(r, rows[i].json != NULL ? 0 : GH_EINVAL);
 		if (r == 0) {
-			char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+			char *text =
+				json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
 
 			CU_ASSERT_STRING_EQUAL(text, rows[i].json);
 			free(text);
@@ -262,9 +309,16 @@ test_to_json(void)
 }
 
 static const struct unit_test tests[] = {
-	UNIT_TEST(test_type_by_core_schema), UNIT_TEST(test_tree_knows_lines), UNIT_TEST(test_refused),
-	UNIT_TEST(test_empty), UNIT_TEST(test_alias_shares), UNIT_TEST(test_limits),
-	UNIT_TEST(test_laughs), UNIT_TEST(test_expand), UNIT_TEST(test_pick), UNIT_TEST(test_to_json),
+	UNIT_TEST(test_type_by_core_schema),
+	UNIT_TEST(test_tree_knows_lines),
+	UNIT_TEST(test_refused),
+	UNIT_TEST(test_empty),
+	UNIT_TEST(test_alias_shares),
+	UNIT_TEST(test_limits),
+	UNIT_TEST(test_laughs),
+	UNIT_TEST(test_expand),
+	UNIT_TEST(test_pick),
+	UNIT_TEST(test_to_json),
 	{ NULL, NULL },
 };
 
