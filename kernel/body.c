@@ -58,7 +58,7 @@ static size_t
 keep(struct gh_txn *txn, const char *p, size_t n)
 {
 	struct krn_request *req = &txn->req;
-	int r = krn_buffer_add(&req->whole, p, n, req->cap);
+	int r = buffer_add(&req->whole, p, n, req->cap);
 
 	if (r == GH_OK)
 		return n;
@@ -220,7 +220,7 @@ static size_t
 collect(struct gh_txn *txn, const char *p, size_t n)
 {
 	struct krn_response *resp = &txn->resp;
-	int r = krn_buffer_add(&resp->whole, p, n, resp->cap);
+	int r = buffer_add(&resp->whole, p, n, resp->cap);
 
 	if (r == GH_OK)
 		return n;
@@ -326,7 +326,7 @@ gh_txn_body_want(struct gh_txn *txn, enum gh_side side, uint64_t cap)
 struct gh_str
 gh_txn_body(const struct gh_txn *txn, enum gh_side side)
 {
-	const struct krn_buffer *b = side == GH_SIDE_REQUEST ? &txn->req.whole : &txn->resp.whole;
+	const struct buffer *b = side == GH_SIDE_REQUEST ? &txn->req.whole : &txn->resp.whole;
 	bool is_there = side == GH_SIDE_REQUEST
 		? txn->req.is_wanted && txn->req.is_complete
 		: txn->resp.mode == KRN_RESPONSE_REPLY || (txn->resp.is_wanted && txn->resp.is_ended);
@@ -343,13 +343,13 @@ gh_txn_body_set(struct gh_txn *txn, enum gh_side side, struct gh_str body)
 		return GH_EINVAL;
 	if (gh_txn_is_dry_run(txn))
 		return GH_OK;
-	struct krn_buffer *b = side == GH_SIDE_REQUEST ? &txn->req.whole : &txn->resp.whole;
-	struct krn_buffer fresh = { .p = NULL };
-	int r = krn_buffer_add(&fresh, body.p, body.n, SIZE_MAX / 4);
+	struct buffer *b = side == GH_SIDE_REQUEST ? &txn->req.whole : &txn->resp.whole;
+	struct buffer fresh = { .p = NULL };
+	int r = buffer_add(&fresh, body.p, body.n, SIZE_MAX / 4);
 
 	if (r < 0)
 		return r;
-	krn_buffer_done(b);
+	buffer_done(b);
 	*b = fresh;
 	return GH_OK;
 }

@@ -24,12 +24,12 @@ struct gh_call {
 
 	struct gh_str method, path, query, peer, origin, id;
 	struct krn_fields fields;
-	struct krn_buffer body;
+	struct buffer body;
 
 	unsigned status;
 	struct gh_str type;
 	struct krn_fields reply_fields;
-	struct krn_buffer reply;
+	struct buffer reply;
 };
 
 /* ---- Into the call and back -------------------------------------------------------------------- */
@@ -57,9 +57,9 @@ call_done(struct gh_job *job, struct gh_txn *txn)
 	}
 	if (krn_txn_reply(txn, call->status, call->type, GH_STR_NONE) < 0)
 		goto fail;
-	krn_buffer_done(&resp->whole);
+	buffer_done(&resp->whole);
 	resp->whole = call->reply;
-	call->reply = (struct krn_buffer){ .p = NULL };
+	call->reply = (struct buffer){ .p = NULL };
 	for (size_t i = 0; i < call->reply_fields.n; i++)
 		if (gh_txn_field_add(txn, GH_SIDE_RESPONSE, call->reply_fields.v[i].name,
 				call->reply_fields.v[i].value) < 0)
@@ -76,8 +76,8 @@ call_free(struct gh_job *job)
 
 	if (call->body.p != NULL)
 		explicit_bzero(call->body.p, call->body.n); /* forms carry passwords */
-	krn_buffer_done(&call->body);
-	krn_buffer_done(&call->reply);
+	buffer_done(&call->body);
+	buffer_done(&call->reply);
 	arena_reset(&call->arena);
 	krn_generation_drop(call->gen);
 	free(call);
@@ -118,7 +118,7 @@ fill(struct gh_call *call, struct gh_txn *txn)
 			return GH_ENOMEM;
 	}
 	call->body = txn->req.whole;
-	txn->req.whole = (struct krn_buffer){ .p = NULL };
+	txn->req.whole = (struct buffer){ .p = NULL };
 	return GH_OK;
 }
 
@@ -264,7 +264,7 @@ gh_call_reply(struct gh_call *call, unsigned status, struct gh_str content_type,
 	struct gh_str type = arena_strdup(&call->arena, content_type);
 
 	call->reply.n = 0;
-	int r = type.p == NULL ? GH_ENOMEM : krn_buffer_add(&call->reply, body.p, body.n, SIZE_MAX / 4);
+	int r = type.p == NULL ? GH_ENOMEM : buffer_add(&call->reply, body.p, body.n, SIZE_MAX / 4);
 
 	if (r < 0)
 		return r;

@@ -113,8 +113,8 @@ krn_txn_free(struct gh_txn *txn)
 		txn->defers = d->next;
 		d->fn(d->arg);
 	}
-	krn_buffer_done(&txn->req.whole);
-	krn_buffer_done(&txn->resp.whole);
+	buffer_done(&txn->req.whole);
+	buffer_done(&txn->resp.whole);
 	arena_reset(&txn->arena);
 	txn->is_live = false;
 	txn->susp.fn = NULL;
@@ -425,42 +425,12 @@ gh_txn_set_status(struct gh_txn *txn, unsigned status)
 /* ---- Replies ----------------------------------------------------------------------------------- */
 
 int
-krn_buffer_add(struct krn_buffer *b, const char *p, size_t n, uint64_t cap)
-{
-	if (n > cap || b->n > cap - n)
-		return GH_ETOOBIG;
-	if (b->n + n > b->size) {
-		size_t size = b->size == 0 ? 1024 : b->size * 2;
-
-		while (size < b->n + n)
-			size *= 2;
-		char *grown = realloc(b->p, size);
-
-		if (grown == NULL)
-			return GH_ENOMEM;
-		b->p = grown;
-		b->size = size;
-	}
-	if (n > 0)
-		memcpy(b->p + b->n, p, n);
-	b->n += n;
-	return GH_OK;
-}
-
-void
-krn_buffer_done(struct krn_buffer *b)
-{
-	free(b->p);
-	*b = (struct krn_buffer){ .p = NULL };
-}
-
-int
 krn_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str type, struct gh_str body)
 {
 	struct krn_response *resp = &txn->resp;
 
 	resp->whole.n = 0;
-	int r = krn_buffer_add(&resp->whole, body.p, body.n, SIZE_MAX / 4);
+	int r = buffer_add(&resp->whole, body.p, body.n, SIZE_MAX / 4);
 
 	if (r < 0)
 		return r;

@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "lib/arena/arena.h"
+#include "lib/buffer/buffer.h"
 #include "kernel/node.h"
 
 #define KRN_FIELDS_MAX 256u
@@ -40,19 +41,13 @@ struct krn_fields {
 	struct gh_field first[KRN_FIELDS_INLINE];
 };
 
-/** A body held whole: grows up to its cap. */
-struct krn_buffer {
-	char *p;
-	size_t n, size;
-};
-
 struct krn_request {
 	struct krn_fields fields;
 	int64_t length;           /**< As announced; -1 chunked. */
 	bool is_complete, is_aborted, is_dropped;
 	bool is_wanted;           /**< Whole, at most @c cap. */
 	uint64_t cap;
-	struct krn_buffer whole;
+	struct buffer whole;
 	size_t offered;           /**< Of the whole body, to the sink. */
 	const struct gh_sink *sink;
 	void *sink_ctx;
@@ -69,7 +64,7 @@ struct krn_response {
 	int64_t length;
 	bool is_wanted;
 	uint64_t cap;
-	struct krn_buffer whole;  /**< Replies, and streams that were wanted whole. */
+	struct buffer whole;  /**< Replies, and streams that were wanted whole. */
 	size_t sent;              /**< Of the whole body, to the engine. */
 	const struct gh_source *source;
 	void *source_ctx;
@@ -144,9 +139,6 @@ int krn_fields_add(struct krn_fields *fields, struct arena *arena, struct gh_str
 	struct gh_str value);
 /** Is this a field line that may be sent?  (RFC 9110, 5.5 and 5.6.2) */
 bool krn_field_is_valid(struct gh_str name, struct gh_str value);
-/** Append, growing up to @p cap.  @return 0, GH_ETOOBIG, GH_ENOMEM. */
-int krn_buffer_add(struct krn_buffer *buffer, const char *p, size_t n, uint64_t cap);
-void krn_buffer_done(struct krn_buffer *buffer);
 /** As gh_txn_reply(), also in a dry run. */
 int krn_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str type, struct gh_str body);
 /** A reply of the kernel's own: {"code","message","description"}. */

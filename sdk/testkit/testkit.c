@@ -25,7 +25,7 @@ struct gh_test {
 	struct gh_txn *txn;
 	bool is_ended;
 	struct arena arena;       /* what the outcome points to */
-	struct krn_buffer body;
+	struct buffer body;
 	struct gh_test_outcome outcome;
 };
 
@@ -62,7 +62,7 @@ on_body(void *conn, const char *p, size_t n)
 {
 	struct gh_test *t = conn;
 
-	return krn_buffer_add(&t->body, p, n, BODY_MAX) == GH_OK ? n : 0;
+	return buffer_add(&t->body, p, n, BODY_MAX) == GH_OK ? n : 0;
 }
 
 static void
@@ -172,7 +172,7 @@ gh_test_free(struct gh_test *t)
 	krn_worker_end(&t->node->workers[0]);
 	krn_node_free(t->node);
 	arena_reset(&t->arena);
-	krn_buffer_done(&t->body);
+	buffer_done(&t->body);
 	rmdir(t->state_dir); /* stays when a plugin left files in it */
 	free(t);
 }

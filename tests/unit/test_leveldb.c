@@ -723,9 +723,9 @@ test_words(void)
 		ldb_words_add(&words, gh_str_of(rows[i].text));
 		for (size_t k = 0; k < words.n; k++) {
 			struct gh_str word = ldb_word(&words, k, &at);
+			size_t used = strlen(text);
 
-			strncat(text, word.p, word.n);
-			strcat(text, " ");
+			snprintf(text + used, sizeof(text) - used, "%.*s ", GH_STR_ARG(word));
 		}
 		CU_ASSERT_STRING_EQUAL(text, rows[i].words);
 		ldb_words_free(&words);
