@@ -28,6 +28,6 @@ void arena_reset(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t bytes);
 /** Copy, with a NUL behind it.  @return p = NULL when it failed. */
 struct gh_str arena_strdup(struct arena *arena, struct gh_str s);
-struct gh_str arena_vprintf(struct arena *arena, const char *fmt, va_list ap);
+struct gh_str arena_vprintf(struct arena *arena, const char *fmt, va_list ap) GH_PRINTF(2, 0);
 
 #endif
