@@ -96,7 +96,9 @@ fuzz_all() { # the same inputs every time; `make fuzz` looks for new ones, `make
 layer_fuzz() { command_layer fuzz fuzz_all; }
 layer_install() { # an installation, a policy built against it alone, and the demo
 	make_in "$plain" --prefix="$plain/root" || { count 0 1 install 0; return; }
-	command_layer out-of-tree tests/integration/out_of_tree.sh "$plain"
+	make -C "$plain" install DESTDIR="$plain/dest" >"$build/out-of-tree.log" 2>&1 ||
+		{ tail -n 20 "$build/out-of-tree.log"; count 0 1 install 0; return; }
+	command_layer out-of-tree tests/integration/test_out_of_tree.sh . "$plain/dest" "$plain/root"
 	command_layer demo env GATEHOUSE_DEMO_BUILD="$plain" ./demo.sh --once
 }
 layer_dist() { command_layer distcheck make -C "$plain" distcheck; }
