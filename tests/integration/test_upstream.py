@@ -21,7 +21,7 @@ listeners:
   - {{ name: management, chain: management, engine: http, address: "127.0.0.1",
        port: ${{GATEHOUSE_MGMT_PORT}}, tls: true }}
   - {{ name: gateway, chain: gateway, engine: http, address: "127.0.0.1",
-       port: ${{GATEHOUSE_HTTP_PORT}}, tls: false }}
+       port: ${{GATEHOUSE_HTTP_PORT}}, tls: false, idle_ms: 6s }}
 plugins:
   - http
   - upstream_probe: {{{options}}}
@@ -445,6 +445,49 @@ def test_client_leaves_within_the_request(probe, backend):
     wait_until(lambda: backend.requests)
     s.close()
     assert backend.connections[0].closed_by_peer.wait(5)
+
+
+def test_everything_at_once(probe, backend):
+    """Callers leave anywhere, backends fail anywhere: nothing sticks, nothing is mixed up."""
+    import random
+    import threading
+
+    until, wrong = time.monotonic() + 3, []
+    bad = sorted(RAW) + sorted(BROKEN) + ["early_close", "once", "extra_bytes", "until_close"]
+
+    def caller(seed):
+        rng = random.Random(seed)
+        while time.monotonic() < until:
+            body = b"%d," % rng.randrange(1 << 30) * rng.randrange(1, 20000)
+            try:
+                kind = rng.randrange(3)
+                if kind == 0:
+                    answer = call(probe, backend, "/echo", method="POST", body=body,
+                                  chunked=rng.random() < 0.5)
+                    if (answer.status, answer.body) != (200, body):
+                        wrong.append((answer.status, len(answer.body)))
+                elif kind == 1:
+                    call(probe, backend, "/" + rng.choice(bad))
+                else:
+                    path = rng.choice(["GET /big?3000000", "POST /echo"])
+                    s = open_call(probe, backend, path, b"Content-Length: %d\r\n\r\n" % len(body)
+                                  if path[0] == "P" else b"\r\n")
+                    s.send(body[:rng.randrange(len(body))])
+                    if path[0] == "G" and rng.random() < 0.5:
+                        s.recv(rng.randrange(1, 100000))
+                    s.close()
+            except (http.client.HTTPException, ConnectionError):
+                pass  # a broken body
+
+    threads = [threading.Thread(target=caller, args=(i,)) for i in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert wrong == []
+    # An engine may learn only by its own deadline that a caller has left within a body.
+    wait_until(lambda: counts(probe)["open"] == counts(probe)["idle"], 15)
+    backend.errors.clear()  # of those whose reader has left
 
 
 # ---- Options ---------------------------------------------------------------------------
