@@ -23,7 +23,8 @@ void krn_log_stop(void);
 /** One line.  @param who  label of the entry or "kernel".  @param id  of a transaction, or n = 0.
  *  ANY. */
 void krn_log(int level, struct gh_str who, struct gh_str id, const char *fmt, ...) GH_PRINTF(4, 5);
-void krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_list ap);
+void krn_vlog(int level, struct gh_str who, struct gh_str id, const char *fmt, va_list ap)
+	GH_PRINTF(4, 0);
 
 /** Is the access log on?  ANY, one relaxed load. */
 bool krn_access_is_on(void);
