@@ -429,6 +429,12 @@ krn_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str type, struct gh
 {
 	struct krn_response *resp = &txn->resp;
 
+	if (resp->mode == KRN_RESPONSE_STREAM && !resp->is_ended) {
+		/* This takes the place of the backend's response: no more of that is wanted. */
+		resp->is_ended = true;
+		resp->source_waits = false;
+		resp->source->cancel(resp->source_ctx);
+	}
 	resp->whole.n = 0;
 	int r = buffer_add(&resp->whole, body.p, body.n, SIZE_MAX / 4);
 
