@@ -588,7 +588,7 @@ test_full_disk(void)
 		else
 			refused++;
 		if (r == GH_EIO)
-			limit_files(100); /* not even opening again works any more */
+			limit_files(1); /* not even opening again works any more */
 	}
 	CU_ASSERT(acknowledged > 10);
 	CU_ASSERT_EQUAL(refused, 5);
