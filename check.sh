@@ -5,6 +5,7 @@
 # usage: ./check.sh [LAYER ...]     layers: unit refusals integration crash fuzz install dist
 set -uo pipefail
 cd "$(dirname "$0")"
+umask 022 # plugins that others may write are not loaded
 top=$PWD
 build=$top/build/check      # with sanitizers
 plain=$top/build/plain      # as an operator builds it

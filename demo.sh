@@ -5,6 +5,7 @@
 # and the exit code says whether every step answered as it should.
 set -euo pipefail
 cd "$(dirname "$0")"
+umask 022 # plugins that others may write are not loaded
 
 once=
 case ${1-} in
