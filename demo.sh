@@ -77,6 +77,7 @@ for _ in $(seq 200); do
 done
 curl -sf --cacert "$ca" "$mgmt/readyz" >/dev/null || fail "the node is not ready"
 for _ in $(seq 100); do [ -s "$work/backend.port" ] && break; sleep 0.05; done
+[ -s "$work/backend.port" ] || fail "the backend did not start"
 backend=http://127.0.0.1:$(cat "$work/backend.port")
 echo "node:    $mgmt (process $node)"
 echo "backend: $backend"

@@ -9,8 +9,8 @@ build=(build-essential autoconf automake libtool pkg-config autoconf-archive ca-
 	libyaml-dev libargon2-dev libc-ares-dev libxxhash-dev)
 tests=(libcunit1-dev python3 python3-pytest python3-requests python3-yaml python3-jwt python3-cryptography
 	curl jq git clang libclang-rt-dev xz-utils procps)
-demo=(curl jq python3-minimal openssl)
-bench=(nginx-light haproxy wrk curl jq procps python3-minimal)
+demo=(curl jq python3 openssl)
+bench=(nginx-light haproxy wrk curl jq procps python3)
 
 usage() {
 	echo "usage: tools/deps.sh [--tests] [--demo] [--bench]" >&2
