@@ -272,7 +272,7 @@ static const struct gh_opt listener_opts[] = {
 	GH_OPT(struct listener_section, key_file, .dflt = ""),
 	GH_OPT(struct listener_section, head_ms, .dflt = "10s", .min = 100, .max = 3600000),
 	GH_OPT(struct listener_section, idle_ms, .dflt = "75s", .min = 100, .max = 86400000),
-	GH_OPT(struct listener_section, max_head_bytes, .dflt = "32k", .min = 1024,
+	GH_OPT(struct listener_section, max_head_bytes, .dflt = "16k", .min = 1024,
 		.max = 1u << 20),
 	GH_OPT(struct listener_section, max_connections, .dflt = "10000", .min = 1, .max = 1000000),
 	{ .type = GH_OPT_END },

@@ -78,7 +78,7 @@ test_whole(void)
 	CU_ASSERT(gh_str_eq(m->listeners[0].listener.address, GH_STR("::")));
 	CU_ASSERT_EQUAL(m->listeners[0].listener.chain, GH_CHAIN_MANAGEMENT);
 	CU_ASSERT_EQUAL(m->listeners[0].listener.idle_ms, 75000);
-	CU_ASSERT_EQUAL(m->listeners[0].listener.max_head_bytes, 32768);
+	CU_ASSERT_EQUAL(m->listeners[0].listener.max_head_bytes, 16384);
 	CU_ASSERT_EQUAL(m->listeners[0].listener.max_connections, 10000);
 	CU_ASSERT_EQUAL(m->listeners[1].listener.head_ms, 5000);
 	CU_ASSERT(gh_str_eq(m->listeners[1].engine, GH_STR("http")));
