@@ -56,12 +56,19 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = answer
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """Callers that leave are what some tests are about."""
+
+
 class Echo:
     """`url` is its base URL."""
 
     def __init__(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.seen = collections.deque(maxlen=256)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
