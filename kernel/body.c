@@ -63,15 +63,27 @@ keep(struct gh_txn *txn, const char *p, size_t n)
 	if (r == GH_OK)
 		return n;
 	req->is_dropped = true;
-	req->is_wanted = false;
+	req->refused = r == GH_ETOOBIG ? 413 : 503;
 	if (txn->state == KRN_TXN_WAIT_REQUEST) {
-		krn_txn_reply_error(txn, r == GH_ETOOBIG ? 413 : 503,
-			r == GH_ETOOBIG ? "Content Too Large" : "Service Unavailable",
-			r == GH_ETOOBIG ? "The request body is longer than this resource accepts."
-					: "Out of memory.");
-		respond(txn);
-	}
+		txn->state = KRN_TXN_RUNNING;
+		krn_txn_run(txn);
+	} /* else the end of the phase answers: a hook may be waiting for something else just now */
 	return n;
+}
+
+bool
+krn_request_refused(struct gh_txn *txn)
+{
+	struct krn_request *req = &txn->req;
+
+	if (req->is_wanted && req->whole.n > req->cap) /* a later hook wanted less */
+		req->refused = 413;
+	if (req->refused == 413)
+		krn_txn_reply_error(txn, 413, "Content Too Large",
+			"The request body is longer than this resource accepts.");
+	else if (req->refused != 0)
+		krn_txn_reply_error(txn, 503, "Service Unavailable", "Out of memory.");
+	return req->refused != 0;
 }
 
 size_t
@@ -87,7 +99,7 @@ gh_engine_body(struct gh_txn *txn, const char *p, size_t n)
 		taken = keep(txn, p, n);
 	else if (req->sink != NULL)
 		taken = req->sink_ended ? n : req->sink->data(req->sink_ctx, p, n);
-	else if (txn->state == KRN_TXN_SENDING || txn->resp.mode == KRN_RESPONSE_REPLY)
+	else if (txn->phase >= GH_RESPONSE)
 		taken = n; /* answered without the body */
 	else
 		taken = 0;
@@ -123,6 +135,10 @@ gh_txn_request_length(const struct gh_txn *txn)
 void
 gh_txn_request_sink(struct gh_txn *txn, const struct gh_sink *sink, void *ctx)
 {
+	if (gh_txn_is_dry_run(txn)) {
+		sink->abort(ctx);
+		return;
+	}
 	txn->req.sink = sink;
 	txn->req.sink_ctx = ctx;
 	krn_request_push(txn);
@@ -139,6 +155,8 @@ gh_txn_request_ready(struct gh_txn *txn)
 void
 gh_txn_request_drop(struct gh_txn *txn)
 {
+	if (gh_txn_is_dry_run(txn))
+		return;
 	txn->req.sink = NULL;
 	txn->req.is_dropped = true;
 	if (!txn->is_finished)
@@ -200,6 +218,8 @@ krn_txn_send(struct gh_txn *txn)
 		!atomic_load_explicit(&txn->worker->node->is_serving, memory_order_relaxed));
 	if (!txn->is_finished)
 		krn_response_push(txn);
+	if (!txn->is_finished && txn->req.sink == NULL)
+		engine_ready(txn); /* nobody took the request's body: the engine may drop it now */
 }
 
 void
@@ -207,6 +227,12 @@ gh_txn_response_stream(struct gh_txn *txn, int64_t length, const struct gh_sourc
 {
 	struct krn_response *resp = &txn->resp;
 
+	if (gh_txn_is_dry_run(txn)) {
+		source->cancel(ctx);
+		return;
+	}
+	if (resp->mode == KRN_RESPONSE_STREAM && !resp->is_ended)
+		resp->source->cancel(resp->source_ctx); /* another one takes its place */
 	resp->mode = KRN_RESPONSE_STREAM;
 	resp->length = length;
 	resp->source = source;
@@ -231,6 +257,21 @@ collect(struct gh_txn *txn, const char *p, size_t n)
 		"The response body is longer than a policy on it accepts.");
 	respond(txn);
 	return 0;
+}
+
+bool
+krn_response_await(struct gh_txn *txn)
+{
+	struct krn_response *resp = &txn->resp;
+
+	if (resp->mode != KRN_RESPONSE_STREAM || !resp->is_wanted || resp->is_ended)
+		return false;
+	txn->state = KRN_TXN_WAIT_RESPONSE;
+	if (resp->source_waits) {
+		resp->source_waits = false;
+		resp->source->ready(resp->source_ctx);
+	}
+	return true;
 }
 
 size_t
@@ -303,6 +344,8 @@ gh_engine_drained(struct gh_txn *txn)
 int
 gh_txn_body_want(struct gh_txn *txn, enum gh_side side, uint64_t cap)
 {
+	if (gh_txn_is_dry_run(txn)) /* a wish could end in 413 or 502 */
+		return GH_OK;
 	if (side == GH_SIDE_REQUEST) {
 		if (txn->phase >= GH_UPSTREAM)
 			return GH_EINVAL;

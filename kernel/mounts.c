@@ -67,11 +67,13 @@ on_readyz(const void *config, struct gh_txn *txn)
 	(void)config;
 	for (size_t i = 0; i < set->n && at < sizeof(text); i++) {
 		struct gh_inst *inst = &set->insts[i];
+
+		if (!atomic_load(&inst->is_unready))
+			continue;
 		const char *why = atomic_load(&inst->unready_why);
 
-		if (atomic_load(&inst->is_unready))
-			at += (size_t)snprintf(text + at, sizeof(text) - at, "%.*s: %s\n",
-				GH_STR_ARG(inst->label), why != NULL ? why : "not ready");
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%.*s: %s\n",
+			GH_STR_ARG(inst->label), why != NULL ? why : "not ready");
 	}
 	if (at > sizeof(text) - 1)
 		at = sizeof(text) - 1;

@@ -4,7 +4,6 @@
  * @brief The life of a node: load, open, start, stop, free.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,12 +12,12 @@
 #include <unistd.h>
 
 #include "kernel/base.h"
-#include "kernel/cpus.h"
 #include "kernel/event.h"
 #include "kernel/log.h"
 #include "kernel/metrics.h"
 #include "kernel/pool.h"
 #include "kernel/txn.h"
+#include "lib/cpus/cpus.h"
 
 struct krn_events *
 krn_node_events(struct krn_node *node)
@@ -164,7 +163,7 @@ krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *sta
 	node->set = set;
 	node->state_dir = state_dir;
 	node->worker_count = manifest->node.workers > 0 ? (unsigned)manifest->node.workers
-							: krn_cpus_allowed();
+							: cpus_allowed();
 	if (getrandom(&node->boot_id, sizeof(node->boot_id), 0) != sizeof(node->boot_id))
 		node->boot_id = gh_now_us();
 	make_metrics(node);
@@ -336,8 +335,7 @@ krn_node_stop(struct krn_node *node, uint64_t drain_ms)
 			"%llu transactions were cut after drain_ms", (unsigned long long)live);
 	ask_all(node, close_ports, NULL);
 	krn_sockets_close(node);
-	krn_pool_free(node->pool); /* its last results go through the mailboxes */
-	node->pool = NULL;
+	krn_pool_stop(node->pool); /* its last results go through the mailboxes; new jobs are refused */
 	ask_all(node, leave_generation, NULL);
 	for (unsigned i = 0; i < node->worker_count; i++)
 		krn_worker_join(&node->workers[i]);
@@ -367,8 +365,8 @@ krn_node_free(struct krn_node *node)
 
 	node->on_retired = NULL;
 	krn_sockets_close(node);
-	krn_pool_free(node->pool);
-	if (node->events != NULL)
+	krn_pool_stop(node->pool);
+	if (node->gen != NULL && node->gen->started == set->n) /* else some never opened */
 		krn_events_deliver(node->events);
 	while (node->retired != NULL) {
 		struct krn_generation *gen = node->retired;
@@ -384,6 +382,7 @@ krn_node_free(struct krn_node *node)
 			inst->desc->close(inst->process);
 		inst->is_open = false;
 	}
+	krn_pool_free(node->pool); /* until now entries may have offered it jobs, which it refused */
 	for (unsigned i = 0; node->workers != NULL && i < node->worker_count; i++)
 		krn_worker_done(&node->workers[i]);
 	free(node->workers);

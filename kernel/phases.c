@@ -81,6 +81,8 @@ static void
 respond(struct gh_txn *txn)
 {
 	txn->step = NULL;
+	if (txn->phase < GH_RESPONSE && krn_response_await(txn))
+		return;
 	if (txn->phase < GH_RESPONSE)
 		krn_txn_enter_phase(txn, GH_RESPONSE);
 	else /* the response phase itself was cut short */
@@ -123,6 +125,10 @@ krn_txn_verdict(struct gh_txn *txn, enum gh_verdict verdict)
 			txn->state = KRN_TXN_SUSPENDED;
 			return;
 		}
+	}
+	if ((unsigned)verdict > GH_FAIL) {
+		gh_log(txn, LOG_ERR, "%s returned %d, which is no verdict", step->name, (int)verdict);
+		verdict = GH_FAIL;
 	}
 	if (verdict == GH_STOP && !step->dry_run) {
 		if (txn->resp.mode != KRN_RESPONSE_NONE) {
@@ -169,15 +175,7 @@ phase_done(struct gh_txn *txn)
 		}
 		if (txn->resp.mode == KRN_RESPONSE_NONE)
 			no_upstream(txn);
-		if (txn->resp.mode == KRN_RESPONSE_STREAM && txn->resp.is_wanted && !txn->resp.is_ended) {
-			txn->state = KRN_TXN_WAIT_RESPONSE;
-			if (txn->resp.source_waits) {
-				txn->resp.source_waits = false;
-				txn->resp.source->ready(txn->resp.source_ctx);
-			}
-			return;
-		}
-		krn_txn_enter_phase(txn, GH_RESPONSE);
+		respond(txn);
 		return;
 	case GH_RESPONSE:
 		txn->step = NULL;
@@ -188,6 +186,10 @@ phase_done(struct gh_txn *txn)
 		txn->state = KRN_TXN_OVER;
 		return;
 	default:
+		if (krn_request_refused(txn)) {
+			respond(txn);
+			return;
+		}
 		if (txn->req.is_wanted && !txn->req.is_complete) {
 			txn->state = KRN_TXN_WAIT_REQUEST;
 			txn->ops->ready(txn->conn);
@@ -230,11 +232,14 @@ on_deadline(uv_timer_t *timer)
 struct gh_token
 gh_txn_suspend(struct gh_txn *txn, uint64_t deadline_ms, gh_resume_fn *fn)
 {
-	KRN_ASSERT(txn->susp.fn == NULL);
+	if (txn->susp.fn != NULL) {
+		gh_log(txn, LOG_ERR, "suspended a second time; the first one stands");
+		return (struct gh_token){ .serial = 0 };
+	}
 	if (deadline_ms < 1)
 		deadline_ms = 1;
-	if (deadline_ms > 86400000)
-		deadline_ms = 86400000;
+	if (deadline_ms > KRN_SUSPEND_MAX_MS)
+		deadline_ms = KRN_SUSPEND_MAX_MS;
 	txn->susp = (struct krn_suspension){
 		.fn = fn, .serial = ++txn->worker->serial, .step = txn->step };
 	uv_timer_start(&txn->timer, on_deadline, deadline_ms, 0);
@@ -248,7 +253,8 @@ krn_txn_wake(struct gh_txn *txn, enum gh_reason reason)
 		return;
 	if (txn->state != KRN_TXN_SUSPENDED) { /* its hook has not returned yet */
 		txn->susp.is_pending = true;
-		txn->susp.reason = reason;
+		if (txn->susp.reason != GH_CANCELLED)
+			txn->susp.reason = reason;
 		return;
 	}
 	gh_resume_fn *fn = txn->susp.fn;
@@ -325,9 +331,7 @@ krn_txn_cancel(struct gh_txn *txn)
 	krn_txn_enter(txn);
 	txn->is_gone = true;
 	txn->is_finished = true;
-	if (txn->susp.fn != NULL && txn->state == KRN_TXN_SUSPENDED)
-		krn_txn_wake(txn, GH_CANCELLED);
-	clear_suspension(txn);
+	krn_txn_wake(txn, GH_CANCELLED);
 	if (req->sink != NULL && !req->sink_ended) {
 		req->sink_ended = true;
 		req->sink->abort(req->sink_ctx);

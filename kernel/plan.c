@@ -167,6 +167,11 @@ gh_plan_new(struct gh_inst *self, const struct gh_attachment *attachments, size_
 	struct krn_set *set = self->node->set;
 	size_t steps = 0;
 
+	if (n > KRN_PLAN_ATTACHMENTS_MAX) {
+		snprintf(error, error_size, "%zu attachments; at most %u are allowed", n,
+			KRN_PLAN_ATTACHMENTS_MAX);
+		return GH_EINVAL;
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct gh_inst *inst = krn_set_find(set, attachments[i].label);
 
@@ -196,7 +201,8 @@ gh_plan_new(struct gh_inst *self, const struct gh_attachment *attachments, size_
 			return r;
 		}
 		add_steps(plan, inst, plan->configs[plan->config_count - 1].block,
-			a->dry_run || inst->dry_run, a->on_error);
+			a->dry_run || inst->dry_run,
+			a->on_error != GH_ON_ERROR_DEFAULT ? a->on_error : inst->on_error);
 	}
 	seal(plan);
 	*ret_plan = plan;

@@ -11,6 +11,8 @@
 
 #include "kernel/inst.h"
 
+#define KRN_PLAN_ATTACHMENTS_MAX 64u /**< Of one gh_plan_new(). */
+
 /** One hook of one attachment. */
 struct krn_step {
 	gh_hook *fn;

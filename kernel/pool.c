@@ -20,6 +20,7 @@ struct item {
 	struct gh_job *job;
 	struct gh_token token; /* serial 0: nobody waits */
 	uint64_t deadline_ns;  /* not begun after this; 0: whenever */
+	bool is_run;           /* false: too late, or the pool was stopped first */
 };
 
 struct lane {
@@ -47,11 +48,11 @@ on_finished(struct gh_worker *worker, struct gh_mail *mail)
 	struct item *item = (struct item *)mail;
 	struct gh_txn *txn = krn_txn_of_token(worker, item->token);
 
-	if (txn != NULL && item->job->done != NULL)
+	if (txn != NULL && item->is_run && item->job->done != NULL)
 		item->job->done(item->job, txn);
 	item->job->free(item->job);
 	if (txn != NULL)
-		krn_txn_wake(txn, GH_DONE);
+		krn_txn_wake(txn, item->is_run ? GH_DONE : GH_DEADLINE);
 	free(item);
 }
 
@@ -91,7 +92,8 @@ lane_main(void *arg)
 			lane->tail = &lane->head;
 		lane->queued--;
 		pthread_mutex_unlock(&lane->lock);
-		if (item->deadline_ns == 0 || gh_mono_ns() < item->deadline_ns)
+		item->is_run = item->deadline_ns == 0 || gh_mono_ns() < item->deadline_ns;
+		if (item->is_run)
 			item->job->run(item->job);
 		finish(item);
 		pthread_mutex_lock(&lane->lock);
@@ -142,8 +144,8 @@ lane_stop(struct lane *lane)
 		finish(item);
 	}
 	free(lane->threads);
-	pthread_cond_destroy(&lane->more);
-	pthread_mutex_destroy(&lane->lock);
+	lane->threads = NULL;
+	lane->thread_count = 0;
 }
 
 int
@@ -164,12 +166,21 @@ krn_pool_new(const struct krn_node_options *options, struct krn_pool **ret_pool)
 }
 
 void
+krn_pool_stop(struct krn_pool *pool)
+{
+	for (unsigned i = 0; pool != NULL && i < GH_LANE_COUNT; i++)
+		lane_stop(&pool->lanes[i]);
+}
+
+void
 krn_pool_free(struct krn_pool *pool)
 {
-	if (pool == NULL)
-		return;
-	for (unsigned i = 0; i < GH_LANE_COUNT; i++)
-		lane_stop(&pool->lanes[i]);
+	krn_pool_stop(pool);
+	for (unsigned i = 0; pool != NULL && i < GH_LANE_COUNT; i++)
+		if (pool->lanes[i].name != NULL) {
+			pthread_cond_destroy(&pool->lanes[i].more);
+			pthread_mutex_destroy(&pool->lanes[i].lock);
+		}
 	free(pool);
 }
 
@@ -200,9 +211,13 @@ gh_offload(struct gh_txn *txn, enum gh_lane lane, struct gh_job *job, uint64_t d
 
 	if (item == NULL || (unsigned)lane >= GH_LANE_COUNT)
 		goto refuse;
+	if (deadline_ms > KRN_SUSPEND_MAX_MS)
+		deadline_ms = KRN_SUSPEND_MAX_MS;
 	item->job = job;
 	item->deadline_ns = gh_mono_ns() + deadline_ms * 1000000u;
 	item->token = gh_txn_suspend(txn, deadline_ms, fn);
+	if (item->token.serial == 0)
+		goto refuse;
 	if (enqueue(txn->worker->node->pool, lane, item) == GH_OK)
 		return GH_OK;
 	uv_timer_stop(&txn->timer);

@@ -5,23 +5,20 @@
  *
  * Signals: SIGTERM and SIGINT drain and end, SIGHUP reloads the manifest and reopens the access log.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <syslog.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "kernel/event.h"
 #include "kernel/log.h"
 #include "kernel/node.h"
 #include "kernel/run.h"
+#include "lib/notify/notify.h"
 
 #define EXIT_CANNOT_START 78
 #define ERROR_SIZE 1024
@@ -42,27 +39,11 @@ say(int level, const char *text)
 	krn_log(level, GH_STR("kernel"), GH_STR_NONE, "%s", text);
 }
 
-/* One datagram to the service manager (sd_notify(3)); without one it does nothing. */
 static void
 notify(const char *state)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	size_t n = path != NULL ? strlen(path) : 0;
-
-	if (n < 2 || n >= sizeof(a.sun_path))
-		return;
-	memcpy(a.sun_path, path, n);
-	if (a.sun_path[0] == '@')
-		a.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
-			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+	if (notify_manager(state) < 0)
 		say(LOG_WARNING, "the service manager cannot be told about our state");
-	close(fd);
 }
 
 static void

@@ -107,6 +107,7 @@ krn_txn_free(struct gh_txn *txn)
 	struct gh_worker *w = txn->worker;
 
 	KRN_ASSERT(txn->is_live && txn->depth == 0);
+	uv_timer_stop(&txn->timer); /* a plugin may have suspended where it could not */
 	while (txn->defers != NULL) {
 		struct krn_defer *d = txn->defers;
 
@@ -249,17 +250,15 @@ gh_txn_slot(struct gh_txn *txn, size_t bytes)
 {
 	if (txn->step == NULL)
 		return NULL;
-	unsigned node_count = txn->node_plan->attachments;
-	unsigned op_count = txn->op_plan != NULL ? txn->op_plan->attachments : 0;
+	/* The operation's plan is not known when the table is made: first the mount, then as many as such
+	 * a plan may have, then the node's. */
+	const unsigned first_node = 1 + KRN_PLAN_ATTACHMENTS_MAX;
 	const struct krn_step *s = txn->step;
 	bool is_op = txn->op_plan != NULL && s >= txn->op_plan->steps &&
 		s < txn->op_plan->steps + txn->op_plan->n;
+	size_t at = s == txn->mount ? 0 : s->attachment + (is_op ? 1 : first_node);
 
-	/* Before ROUTE has set a plan the table is made too small for it: 64 more are foreseen. */
-	if (op_count > 64)
-		return NULL;
-	return lazy_block(txn, &txn->slots, node_count + 64u,
-		is_op ? node_count + s->attachment : s->attachment, bytes);
+	return lazy_block(txn, &txn->slots, first_node + txn->node_plan->attachments, at, bytes);
 }
 
 void *
@@ -387,17 +386,18 @@ unsigned
 gh_txn_field_remove(struct gh_txn *txn, enum gh_side side, struct gh_str name)
 {
 	struct krn_fields *f = (struct krn_fields *)fields_of(txn, side);
+	bool is_dry_run = is_dry(txn);
 	size_t kept = 0;
+	unsigned found = 0;
 
-	if (is_dry(txn))
-		return gh_txn_field(txn, side, name).p != NULL;
 	for (size_t i = 0; i < f->n; i++)
-		if (!gh_str_eq_nocase(f->v[i].name, name))
+		if (gh_str_eq_nocase(f->v[i].name, name))
+			found++;
+		else if (!is_dry_run)
 			f->v[kept++] = f->v[i];
-	unsigned removed = (unsigned)(f->n - kept);
-
-	f->n = kept;
-	return removed;
+	if (!is_dry_run)
+		f->n = kept;
+	return found;
 }
 
 int
@@ -424,30 +424,34 @@ gh_txn_set_status(struct gh_txn *txn, unsigned status)
 
 /* ---- Replies ----------------------------------------------------------------------------------- */
 
+/* A reply takes the place of the backend's response: no more of that is wanted. */
+static void
+drop_stream(struct krn_response *resp)
+{
+	if (resp->mode != KRN_RESPONSE_STREAM || resp->is_ended)
+		return;
+	resp->is_ended = true;
+	resp->source_waits = false;
+	resp->source->cancel(resp->source_ctx);
+}
+
 int
 krn_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str type, struct gh_str body)
 {
 	struct krn_response *resp = &txn->resp;
+	struct gh_str copy = arena_strdup(&txn->arena, type);
+	struct buffer fresh = { .p = NULL }; /* body may be a part of the body that it replaces */
 
-	if (resp->mode == KRN_RESPONSE_STREAM && !resp->is_ended) {
-		/* This takes the place of the backend's response: no more of that is wanted. */
-		resp->is_ended = true;
-		resp->source_waits = false;
-		resp->source->cancel(resp->source_ctx);
-	}
-	resp->whole.n = 0;
-	int r = buffer_add(&resp->whole, body.p, body.n, SIZE_MAX / 4);
-
-	if (r < 0)
-		return r;
+	if (resp->head_sent)
+		return GH_EINVAL;
+	if (copy.p == NULL || buffer_add(&fresh, body.p, body.n, SIZE_MAX / 4) < 0)
+		return GH_ENOMEM;
+	drop_stream(resp);
+	buffer_done(&resp->whole);
+	resp->whole = fresh;
 	resp->fields.n = 0;
-	if (type.n > 0) {
-		struct gh_str copy = arena_strdup(&txn->arena, type);
-
-		if (copy.p == NULL)
-			return GH_ENOMEM;
+	if (copy.n > 0)
 		krn_fields_add(&resp->fields, &txn->arena, GH_STR("Content-Type"), copy);
-	}
 	resp->status = status;
 	resp->mode = KRN_RESPONSE_REPLY;
 	resp->length = (int64_t)body.n;
@@ -471,7 +475,8 @@ krn_txn_reply_error(struct gh_txn *txn, unsigned status, const char *message, co
 
 	KRN_ASSERT(n > 0 && (size_t)n < sizeof(body)); /* both are the kernel's own literals */
 	if (krn_txn_reply(txn, status, GH_STR("application/json"),
-			(struct gh_str){ body, (size_t)n }) < 0) {
+			(struct gh_str){ body, (size_t)n }) == GH_ENOMEM) {
+		drop_stream(&txn->resp);
 		txn->resp.whole.n = 0; /* no memory: the status alone */
 		txn->resp.fields.n = 0;
 		txn->resp.status = status;

@@ -18,6 +18,7 @@
 #include "lib/buffer/buffer.h"
 #include "kernel/node.h"
 
+#define KRN_SUSPEND_MAX_MS UINT64_C(86400000)
 #define KRN_FIELDS_MAX 256u
 #define KRN_FIELDS_INLINE 24u
 #ifdef GH_DEBUG_ARENA
@@ -44,7 +45,8 @@ struct krn_fields {
 struct krn_request {
 	struct krn_fields fields;
 	int64_t length;           /**< As announced; -1 chunked. */
-	bool is_complete, is_aborted, is_dropped;
+	bool is_complete, is_dropped;
+	unsigned refused;         /**< 413 or 503: it was wanted whole and could not be kept; else 0. */
 	bool is_wanted;           /**< Whole, at most @c cap. */
 	uint64_t cap;
 	struct buffer whole;
@@ -167,6 +169,11 @@ void krn_txn_cancel(struct gh_txn *txn);
 /* body.c */
 /** Give the head to the engine and start the body. */
 void krn_txn_send(struct gh_txn *txn);
+/** Was the request's body wanted whole and cannot be had?  Then the reply says so.  @return whether. */
+bool krn_request_refused(struct gh_txn *txn);
+/** Is the response streamed and wanted whole?  Then the transaction waits for its end, perhaps no longer
+ *  when this returns.  @return whether. */
+bool krn_response_await(struct gh_txn *txn);
 /** Hand on what can be handed on, in both directions. */
 void krn_request_push(struct gh_txn *txn);
 void krn_response_push(struct gh_txn *txn);

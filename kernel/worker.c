@@ -29,7 +29,6 @@ on_wake(uv_async_t *handle)
 int
 krn_worker_init(struct gh_worker *worker, struct krn_node *node, unsigned index)
 {
-	worker->node = node;
 	worker->index = index;
 	atomic_init(&worker->mailbox, NULL);
 	if (uv_loop_init(&worker->loop) < 0)
@@ -41,6 +40,7 @@ krn_worker_init(struct gh_worker *worker, struct krn_node *node, unsigned index)
 	worker->wake.data = worker;
 	worker->loop.data = worker;
 	sem_init(&worker->step, 0, 0);
+	worker->node = node; /* last: krn_worker_done() knows by it what there is to undo */
 	return GH_OK;
 }
 
@@ -182,9 +182,11 @@ krn_worker_launch(struct gh_worker *worker)
 {
 	if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
 		return GH_EAGAIN;
-	worker->has_thread = true;
 	while (sem_wait(&worker->step) != 0)
 		continue; /* a signal */
+	worker->has_thread = worker->result == GH_OK;
+	if (!worker->has_thread) /* it answers no mail: nobody may wait for it */
+		pthread_join(worker->thread, NULL);
 	return worker->result;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kernel/base.h"
+#include "kernel/event.h"
 #include "kernel/pool.h"
 #include "sdk/testkit/testkit.h"
 #include "kernel/txn.h"
@@ -166,8 +167,7 @@ gh_test_free(struct gh_test *t)
 {
 	if (t == NULL)
 		return;
-	krn_pool_free(t->node->pool);
-	t->node->pool = NULL;
+	krn_pool_stop(t->node->pool);
 	krn_worker_adopt(&t->node->workers[0], NULL);
 	krn_worker_end(&t->node->workers[0]);
 	krn_node_free(t->node);
@@ -258,7 +258,8 @@ gh_test_run(struct gh_test *t, const struct gh_test_request *q, struct gh_test_o
 	else if (t->txn != NULL)
 		gh_engine_gone(t->txn, t->body.n);
 	uv_run(&w->loop, UV_RUN_NOWAIT);
-	krn_on_worker = false;
+	krn_on_worker = false; /* from here on it is MAIN */
+	krn_events_deliver(t->node->events);
 	t->node->test_plan = NULL;
 	t->outcome.body = (struct gh_str){ t->body.p, t->body.n };
 	if (r == GH_OK)

@@ -22,12 +22,13 @@ note(const char *what)
 
 struct config {
 	uint64_t cap;           /* ask for the whole response, at most so long; 0: do not ask */
-	bool replace, break_off;
+	bool replace, break_off, stop;
 };
 
 static const struct gh_opt opts[] = {
 	GH_OPT(struct config, cap, .dflt = "0", .help = "Ask for whole responses of so many bytes."),
 	GH_OPT(struct config, replace, .dflt = "false", .help = "Answer something else in response."),
+	GH_OPT(struct config, stop, .dflt = "false", .help = "Say STOP in upstream, not NEXT."),
 	GH_OPT(struct config, break_off, .dflt = "false", .help = "Break off in the middle."),
 	{ .type = GH_OPT_END },
 };
@@ -91,7 +92,7 @@ on_upstream(const void *config, struct gh_txn *txn)
 	gh_txn_set_status(txn, 200);
 	gh_txn_response_stream(txn, -1, &source, p);
 	produce(p); /* refused until the head is out; ready() follows */
-	return GH_NEXT;
+	return p->config->stop ? GH_STOP : GH_NEXT;
 }
 
 static enum gh_verdict
@@ -147,6 +148,8 @@ test_streamed_responses(void)
 		{ "{cap: 3}", "GET", 502, NULL, "cancelled other " },
 		{ "{replace: true}", "GET", 410, "gone", "cancelled " },
 		{ "{cap: 4, replace: true}", "GET", 410, "gone", "whole " },
+		{ "{stop: true}", "GET", 200, "pong", "" },
+		{ "{cap: 4, stop: true}", "GET", 200, "pong", "whole " },
 		{ "{break_off: true}", "GET", 200, "po", "" },
 		{ "{cap: 4, break_off: true}", "GET", 502, NULL, "other " },
 	};

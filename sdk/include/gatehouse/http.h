@@ -36,12 +36,13 @@ GH_API void gh_txn_set_status(struct gh_txn *txn, unsigned status);
 
 /** Set the reply that GH_STOP sends; a later call replaces status and body, and drops the response
  *  fields set before.  @param content_type  n = 0: none.  All BORROW, copied.
- *  @return 0 or GH_ENOMEM. */
+ *  @return 0, GH_EINVAL (a head was sent already), GH_ENOMEM: then nothing was changed. */
 GH_API int gh_txn_reply(struct gh_txn *txn, unsigned status, struct gh_str content_type, struct gh_str body);
 
 /** Ask for the whole body of that side before the next phase (request: call before UPSTREAM;
  *  response: before RESPONSE), at most @p cap bytes: a longer request is answered 413, a longer
- *  response 502.  @return 0, GH_EINVAL (too late). */
+ *  response 502.  A dry run does not get it, as nothing may end because of one.
+ *  @return 0, GH_EINVAL (too late). */
 GH_API int gh_txn_body_want(struct gh_txn *txn, enum gh_side side, uint64_t cap);
 /** The whole body, when it was wanted and is complete (RESPONSE phase, or REQUEST phase for the
  *  request).  @return ARENA(txn); p = NULL when it is not there. */
@@ -64,7 +65,8 @@ struct gh_sink {
 
 /** Length of the request body in bytes; -1: chunked, not known; 0: there is none. */
 GH_API int64_t gh_txn_request_length(const struct gh_txn *txn);
-/** Take the request body.  What is there already is offered before this returns.
+/** Take the request body.  What is there already is offered before this returns.  In a dry run the sink
+ *  is aborted at once.
  *  @param sink  STATIC.  @param ctx  BORROW until end or abort was called, or gh_txn_request_drop(). */
 GH_API void gh_txn_request_sink(struct gh_txn *txn, const struct gh_sink *sink, void *ctx);
 /** The sink can take more: it is offered what waits, perhaps before this returns. */
@@ -79,7 +81,8 @@ struct gh_source {
 };
 
 /** Declare a streamed response: status and fields are set, the body follows through
- *  gh_txn_response_data().  Call before the suspended UPSTREAM hook is resumed.
+ *  gh_txn_response_data().  Call before the suspended UPSTREAM hook is resumed.  A stream that was
+ *  declared before is cancelled; in a dry run this one is, at once.
  *  @param length  bytes, or -1 when not known.  @param source  STATIC.  @param ctx  BORROW until end,
  *  abort or cancel. */
 GH_API void gh_txn_response_stream(struct gh_txn *txn, int64_t length, const struct gh_source *source,

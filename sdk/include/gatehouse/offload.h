@@ -21,9 +21,10 @@ struct gh_job {
 };
 
 /** Suspend @p txn and run @p job on @p lane; the hook then returns GH_SUSPEND.
- *  @param job  GIVE.  @param deadline_ms  of the suspension: a late job is freed by the pool.
+ *  @param job  GIVE.  @param deadline_ms  of the suspension: a job that was not begun by then never runs.
  *  @param fn  the resume function: GH_DONE after job->done(), else as in gh_txn_suspend().
- *  @return 0; GH_EAGAIN: the lane's queue is full (nothing was suspended, the job was freed). */
+ *  @return 0; GH_EAGAIN: the lane's queue is full, the node ends, or the transaction is suspended
+ *  already (nothing was suspended, the job was freed). */
 GH_API int gh_offload(struct gh_txn *txn, enum gh_lane lane, struct gh_job *job, uint64_t deadline_ms,
 	gh_resume_fn *fn);
 

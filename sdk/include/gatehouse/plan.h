@@ -23,10 +23,11 @@ struct gh_attachment {
 	struct gh_str options; /**< JSON object in the terms of its option table; n = 0: defaults. */
 	bool dry_run;          /**< Run it, but let nothing it decides take effect. */
 	bool bypass;           /**< Leave it out. */
-	enum gh_on_error on_error;
+	enum gh_on_error on_error; /**< GH_ON_ERROR_DEFAULT: as the manifest entry says. */
 };
 
-/** Compile.  MAIN or POOL.  @param attachments  BORROW.
+/** Compile.  MAIN or POOL; start() of each plugin runs on this thread, stop() where the last reference is
+ *  dropped.  @param attachments  BORROW, at most 64.
  *  @param[out] error  at least 256 bytes: which attachment, which option, why.
  *  @return 0; GH_ENOENT (no such entry), GH_EINVAL (options), GH_ENOMEM: nothing was made. */
 GH_API int gh_plan_new(struct gh_inst *inst, const struct gh_attachment *attachments, size_t n,

@@ -47,7 +47,7 @@ struct gh_test_outcome {
 	size_t upstream_request_field_count;
 };
 
-/** Run one transaction to its end, at most 10 s.  @return 0; GH_ETIMEDOUT. */
+/** Run one transaction to its end, at most 10 s, then deliver the events sent meanwhile.  @return 0; GH_ETIMEDOUT. */
 GH_API int gh_test_run(struct gh_test *test, const struct gh_test_request *request,
 	struct gh_test_outcome *ret_outcome);
 /** First response field of that name; p = NULL when there is none. */

@@ -114,7 +114,8 @@ struct gh_token {
 };
 
 /** Stop this transaction until gh_resume(), the deadline, or the client's departure.  The caller then
- *  returns GH_SUSPEND.  @param deadline_ms  from now, 1 to 86,400,000.  @return the token. */
+ *  returns GH_SUSPEND.  @param deadline_ms  from now, 1 to 86,400,000.
+ *  @return the token; serial 0: it is suspended already, and that one stands. */
 GH_API struct gh_token gh_txn_suspend(struct gh_txn *txn, uint64_t deadline_ms, gh_resume_fn *fn);
 /** Resume.  ANY.  On the transaction's own worker and outside a hook the transaction goes on before
  *  this returns; elsewhere through the mailbox. */

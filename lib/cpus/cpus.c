@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-#include "kernel/cpus.h"
+#include "lib/cpus/cpus.h"
 
 #define CPUS_MAX 256u
 
@@ -30,7 +30,7 @@ cgroup_cpus(void)
 }
 
 unsigned
-krn_cpus_allowed(void)
+cpus_allowed(void)
 {
 	cpu_set_t set;
 	unsigned n = 1, quota = cgroup_cpus();
