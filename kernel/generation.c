@@ -139,11 +139,28 @@ static bool
 same_listener(const struct gh_listener *a, const struct gh_listener *b)
 {
 	return gh_str_eq(a->name, b->name) && gh_str_eq(a->address, b->address) &&
-		a->chain == b->chain && a->tls == b->tls &&
+		a->port == b->port && a->chain == b->chain && a->tls == b->tls &&
 		gh_str_eq(a->certificate_file, b->certificate_file) &&
 		gh_str_eq(a->key_file, b->key_file) && a->head_ms == b->head_ms &&
 		a->idle_ms == b->idle_ms && a->max_head_bytes == b->max_head_bytes &&
 		a->max_connections == b->max_connections;
+}
+
+static bool
+same_entry(const struct krn_entry *a, const struct krn_entry *b)
+{
+	if (!gh_str_eq(a->plugin, b->plugin) || !gh_str_eq(a->label, b->label) ||
+		a->provide_count != b->provide_count || a->need_count != b->need_count ||
+		a->dry_run != b->dry_run || a->bypass != b->bypass || a->on_error != b->on_error)
+		return false;
+	for (size_t i = 0; i < a->provide_count; i++)
+		if (!gh_str_eq(a->provide[i], b->provide[i]))
+			return false;
+	for (size_t i = 0; i < a->need_count; i++)
+		if (!gh_str_eq(a->needs[i].need, b->needs[i].need) ||
+			!gh_str_eq(a->needs[i].label, b->needs[i].label))
+			return false;
+	return true;
 }
 
 /* Entries, listeners and sizes are fixed; only options and logging may differ. */
@@ -155,21 +172,16 @@ check_same_house(struct krn_node *node, const struct krn_manifest *m, char *erro
 	if (m->entry_count != old->entry_count)
 		return refuse(error, error_size, GH_STR("plugins"));
 	for (size_t i = 0; i < m->entry_count; i++)
-		if (!gh_str_eq(m->entries[i].plugin, old->entries[i].plugin) ||
-			!gh_str_eq(m->entries[i].label, old->entries[i].label) ||
-			m->entries[i].provide_count != old->entries[i].provide_count ||
-			m->entries[i].need_count != old->entries[i].need_count ||
-			m->entries[i].dry_run != old->entries[i].dry_run ||
-			m->entries[i].bypass != old->entries[i].bypass ||
-			m->entries[i].on_error != old->entries[i].on_error)
+		if (!same_entry(&m->entries[i], &old->entries[i]))
 			return refuse(error, error_size, m->entries[i].label);
 	if (m->listener_count != old->listener_count)
 		return refuse(error, error_size, GH_STR("listeners"));
 	for (size_t i = 0; i < m->listener_count; i++)
 		if (!same_listener(&m->listeners[i].listener, &old->listeners[i].listener) ||
-			m->listeners[i].listener.port != old->listeners[i].listener.port)
+			!gh_str_eq(m->listeners[i].engine, old->listeners[i].engine))
 			return refuse(error, error_size, m->listeners[i].listener.name);
-	if (m->node.workers != old->node.workers || m->node.pool_queue != old->node.pool_queue ||
+	if (!gh_str_eq(m->node.name, old->node.name) || m->node.workers != old->node.workers ||
+		m->node.pool_queue != old->node.pool_queue ||
 		memcmp(m->node.pool_threads, old->node.pool_threads, sizeof(m->node.pool_threads)) != 0)
 		return refuse(error, error_size, GH_STR("node"));
 	return GH_OK;
@@ -236,6 +248,7 @@ krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *erro
 		krn_generation_free(gen); /* stops those that were started */
 		goto out;
 	}
+	node->gen->cut_ns = gh_mono_ns() + manifest->node.drain_ms * 1000000u;
 	node->gen->next_retired = node->retired;
 	node->retired = node->gen;
 	node->gen = gen;
@@ -266,11 +279,14 @@ krn_node_reap(struct krn_node *node)
 static void
 cut_old(struct gh_worker *worker, void *arg)
 {
+	uint64_t now_ns = gh_mono_ns();
+
 	(void)arg;
 	for (uint32_t i = 0; i < worker->slot_count; i++) {
 		struct gh_txn *txn = worker->slots[i];
 
-		if (txn->is_live && txn->gen != worker->gen && !txn->is_finished)
+		if (txn->is_live && txn->gen != worker->gen && txn->gen->cut_ns <= now_ns &&
+			!txn->is_finished)
 			txn->ops->abort(txn->conn);
 	}
 }

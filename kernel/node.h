@@ -46,6 +46,7 @@ struct krn_generation {
 	struct krn_step *mount_steps;    /**< One per mount, so that its handler has a config. */
 	unsigned *pins;                  /**< Per worker, its own: transactions. */
 	_Atomic unsigned users;          /**< Workers, and calls on the pool, that still use it. */
+	uint64_t cut_ns;             /**< Once retired: its transactions are ended then.  Set before workers switch. */
 	struct krn_generation *next_retired;
 };
 
@@ -89,7 +90,7 @@ void krn_node_free(struct krn_node *node);
 int krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *error, size_t error_size);
 /** Free retired generations that nobody uses any more. */
 void krn_node_reap(struct krn_node *node);
-/** End the transactions of generations before the current one. */
+/** End the transactions of retired generations whose drain_ms has passed. */
 void krn_node_cut_retired(struct krn_node *node);
 
 /* kernel/generation.c */

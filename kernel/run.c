@@ -22,6 +22,7 @@
 
 #define EXIT_CANNOT_START 78
 #define ERROR_SIZE 1024
+#define CUT_EVERY_MS 500
 
 struct run {
 	const struct krn_run_args *args;
@@ -29,7 +30,7 @@ struct run {
 	uv_loop_t loop;
 	uv_async_t wake;       /* events wait, or a generation is no longer used */
 	uv_signal_t term, interrupt, hup;
-	uv_timer_t cut;        /* ends the transactions of old generations */
+	uv_timer_t cut;        /* repeats while generations drain; ends those that had their time */
 	bool is_ending;
 };
 
@@ -83,6 +84,8 @@ on_cut(uv_timer_t *timer)
 {
 	struct run *run = timer->data;
 
+	if (run->node->retired == NULL)
+		uv_timer_stop(timer);
 	krn_node_cut_retired(run->node);
 }
 
@@ -99,10 +102,13 @@ on_reload(uv_signal_t *handle, int signum)
 
 	if (r == GH_OK)
 		r = krn_node_reload(run->node, manifest, error, sizeof(error));
-	if (r == GH_OK)
-		r = krn_log_reconfigure(&run->node->gen->manifest->node, error, sizeof(error));
 	if (r == GH_OK) {
-		uv_timer_start(&run->cut, on_cut, run->node->gen->manifest->node.drain_ms, 0);
+		if (krn_log_reconfigure(&run->node->gen->manifest->node, error, sizeof(error)) < 0)
+			krn_log(LOG_ERR, GH_STR("kernel"), GH_STR_NONE,
+				"reloaded, but logs go on as before: %s", error);
+		if (!uv_is_active((uv_handle_t *)&run->cut)) /* else it repeats already */
+			uv_timer_start(&run->cut, on_cut, run->node->gen->manifest->node.drain_ms,
+				CUT_EVERY_MS);
 		say(LOG_NOTICE, "reloaded");
 	} else {
 		krn_log(LOG_ERR, GH_STR("kernel"), GH_STR_NONE,

@@ -696,6 +696,76 @@ test_refused_body_is_asked_for_after_an_early_answer(void)
 	end(node);
 }
 
+/* Reload with @p text.  @return what it returned; *error says why. */
+static int
+reload(struct krn_node *node, const char *text, char *error, size_t error_size)
+{
+	struct krn_manifest *manifest = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(krn_manifest_parse("test", gh_str_of(text), &manifest, error, error_size), 0);
+	return krn_node_reload(node, manifest, error, error_size);
+}
+
+static enum gh_verdict
+wait_long(const void *config, struct gh_txn *txn)
+{
+	(void)config;
+	gh_txn_suspend(txn, 60000, go_on);
+	return GH_SUSPEND;
+}
+
+/* Each generation has its own time to drain, however often others follow it. */
+static void
+test_reloads_cut_when_the_time_of_a_generation_is_over(void)
+{
+	struct krn_node *node;
+	struct krn_port port;
+	struct krn_listen listen;
+	char error[1024] = "";
+
+	probe = (struct probe){ .authorize = wait_long };
+	struct gh_txn *txn = begin(&node, &port, &listen);
+
+	CU_ASSERT_EQUAL(reload(node, "node: {workers: 1, drain_ms: 50}\n" ONE, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL(reload(node, "node: {workers: 1, drain_ms: 60000}\n" ONE, error,
+				sizeof(error)), 0);
+	krn_node_cut_retired(node);
+	krn_node_reap(node);
+	CU_ASSERT_EQUAL(client.ended, 0);
+	CU_ASSERT_EQUAL(probe.stopped, 1); /* of the second one, which nobody used */
+	for (uint64_t until = gh_mono_ns() + 50000000; gh_mono_ns() < until;)
+		continue;
+	krn_node_cut_retired(node);
+	CU_ASSERT_EQUAL(client.ended, 1);
+	gh_engine_gone(txn, 0);
+	CU_ASSERT_EQUAL(probe.reason, GH_CANCELLED);
+	krn_node_reap(node);
+	CU_ASSERT_EQUAL(probe.stopped, 2);
+	end(node);
+	CU_ASSERT_EQUAL(probe.stopped, 3);
+}
+
+static void
+test_reload_refuses_what_needs_a_restart(void)
+{
+	static const struct { const char *text, *why; } rows[] = {
+		{ "node: {name: b}\nplugins:\n - probe: {provide: []}\n", "node" },
+		{ "node: {name: a}\nplugins:\n - probe: {dry_run: true}\n", "probe" },
+		{ "node: {name: a}\nplugins:\n - probe: {needs: {x/1: one}}\n", "probe" },
+		{ "node: {name: a}\nplugins:\n - probe\n - mounted\n", "plugins" },
+	};
+	char error[1024] = "";
+
+	probe = (struct probe){ .accept = NULL };
+	struct krn_node *node = node_of("node: {name: a}\n" ONE);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CU_ASSERT_EQUAL(reload(node, rows[i].text, error, sizeof(error)), GH_EINVAL);
+		CU_ASSERT_EQUAL(strncmp(error, rows[i].why, strlen(rows[i].why)), 0);
+	}
+	krn_node_free(node);
+}
+
 int
 main(void)
 {
@@ -714,6 +784,8 @@ main(void)
 		UNIT_TEST(test_events_are_delivered),
 		UNIT_TEST(test_client_leaves_within_a_resume_function),
 		UNIT_TEST(test_refused_body_is_asked_for_after_an_early_answer),
+		UNIT_TEST(test_reloads_cut_when_the_time_of_a_generation_is_over),
+		UNIT_TEST(test_reload_refuses_what_needs_a_restart),
 		{ NULL, NULL },
 	};
 
