@@ -21,7 +21,7 @@
 #include "plugins/http/http.h"
 
 #define ACCEPT_ROUNDS_MAX 64 /* When the queue of a socket is emptied; ten connections each. */
-#define POOL_BYTES 32768u    /* Up to here the library's pools come from malloc. */
+#define POOL_REST_BYTES 8192u /* Of a connection's pool, beside the longest request head. */
 
 /* ---- Driving the daemons --------------------------------------------------------------------- */
 
@@ -209,13 +209,12 @@ on_certificate(gnutls_session_t session, const gnutls_datum_t *req_ca_dn, int nr
 	return -1;
 }
 
-/* One pool serves the request head, the lists parsed from it, and the response head. */
+/* One pool serves the request head, the lists parsed from it, and the response head.  The library
+ * clears all of it between requests, so it is no larger than it must be. */
 static size_t
 pool_bytes(const struct gh_listener *listener)
 {
-	uint64_t wanted = listener->max_head_bytes + POOL_BYTES / 2;
-
-	return wanted > POOL_BYTES ? (size_t)wanted : POOL_BYTES;
+	return (size_t)listener->max_head_bytes + POOL_REST_BYTES;
 }
 
 /* How strictly requests are parsed.  The library that runs may be newer than the headers; before
