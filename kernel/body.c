@@ -155,7 +155,8 @@ gh_txn_request_ready(struct gh_txn *txn)
 void
 gh_txn_request_drop(struct gh_txn *txn)
 {
-	if (gh_txn_is_dry_run(txn))
+	/* With a sink it is that one's owner who asks, also when a dry run happens to be suspended. */
+	if (txn->req.sink == NULL && gh_txn_is_dry_run(txn))
 		return;
 	txn->req.sink = NULL;
 	txn->req.is_dropped = true;

@@ -177,7 +177,7 @@ gh_call_path(const struct gh_call *call)
 struct gh_str
 gh_call_subpath(const struct gh_call *call)
 {
-	size_t n = strlen(call->row->prefix);
+	size_t n = call->row->prefix[1] != '\0' ? strlen(call->row->prefix) : 0; /* "/" covers all */
 
 	return (struct gh_str){ call->path.p + n, call->path.n - n };
 }

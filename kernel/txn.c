@@ -78,7 +78,6 @@ krn_txn_new(struct gh_worker *w, struct krn_port *port)
 	txn->is_finished = txn->is_gone = false;
 	txn->bytes_sent = 0;
 	txn->start_ns = gh_mono_ns();
-	txn->start_us = 0;
 	txn->number = ++w->txn_count;
 	txn->node_plan = gen->plan;
 	txn->op_plan = w->node->test_plan; /* NULL but in the test kit */

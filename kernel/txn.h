@@ -110,7 +110,7 @@ struct gh_txn {
 	unsigned depth;               /**< Of krn_txn_enter(). */
 	bool is_finished;             /**< done() or gone() came. */
 	bool is_gone;
-	uint64_t bytes_sent, start_ns, start_us, number;
+	uint64_t bytes_sent, start_ns, number;
 
 	const struct gh_plan *node_plan, *op_plan;
 	size_t node_at, op_at;        /**< Next step of each within the phase. */

@@ -6,6 +6,7 @@
  *
  * One plugin of this program; each test says what its hooks do by setting the functions below.
  */
+#include <gatehouse/call.h>
 #include <gatehouse/offload.h>
 #include <gatehouse/plan.h>
 #include <semaphore.h>
@@ -160,7 +161,19 @@ static const struct gh_hook_row hooks[] = {
 	{ GH_RESPONSE, GH_TRANSFORM, on_response, NULL },
 	{ .fn = NULL },
 };
+/* Answers with what is behind its prefix. */
+static void
+handle(void *process, const void *config, struct gh_call *call)
+{
+	(void)process;
+	(void)config;
+	CU_ASSERT(gh_may_block());
+	gh_call_reply(call, 200, GH_STR_NONE, gh_call_subpath(call));
+}
+
 static const struct gh_mount_row mounts[] = {
+	{ .chain = GH_CHAIN_GATEWAY, .prefix = "/", .handler = handle },
+	{ .chain = GH_CHAIN_GATEWAY, .prefix = "/api/v1", .handler = handle },
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/mount", .hook = on_mount },
 	{ .prefix = NULL },
 };
@@ -429,6 +442,33 @@ test_mount_has_a_slot_of_its_own(void)
 
 	probe = (struct probe){ .accept = fill_slot, .mount = look_at_slot };
 	CU_ASSERT_EQUAL(run("plugins:\n - probe\n - mounted\n", &q, NULL), 204);
+}
+
+static void
+test_mounts_match_at_segment_borders(void)
+{
+	static const struct { const char *target, *subpath; } rows[] = {
+		{ "/", "/" },
+		{ "/api", "/api" },
+		{ "/api/v1", "" },
+		{ "/api/v1/", "/" },
+		{ "/api/v1/x", "/x" },
+		{ "/api/v12", "/api/v12" },
+		{ "/api/./v1/x?y", "/x" },
+	};
+
+	probe = (struct probe){ .authorize = fail }; /* is not asked: a mount answers */
+	struct gh_test *t = kit_of("plugins:\n - probe\n - mounted\n");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gh_test_request q = { .target = rows[i].target, .chain = GH_CHAIN_GATEWAY };
+		struct gh_test_outcome o = { .status = 0 };
+
+		CU_ASSERT_EQUAL(gh_test_run(t, &q, &o), 0);
+		CU_ASSERT_EQUAL(o.status, 200);
+		CU_ASSERT(gh_str_eq(o.body, gh_str_of(rows[i].subpath)));
+	}
+	gh_test_free(t);
 }
 
 /* ---- Jobs -------------------------------------------------------------------------------------- */
@@ -777,6 +817,7 @@ main(void)
 		UNIT_TEST(test_mistakes_are_denied_not_fatal),
 		UNIT_TEST(test_plan_takes_on_error_from_the_entry),
 		UNIT_TEST(test_mount_has_a_slot_of_its_own),
+		UNIT_TEST(test_mounts_match_at_segment_borders),
 		UNIT_TEST(test_late_job_is_a_deadline),
 		UNIT_TEST(test_jobs_after_the_end_are_refused),
 		UNIT_TEST(test_worker_start_fails),

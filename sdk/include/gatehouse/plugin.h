@@ -172,9 +172,11 @@ struct gh_plugin {
 	int (*open)(void *process, const void *config, struct gh_inst *inst);
 	/** MAIN, after all workers have stopped; no hook, handler or job of this entry runs any more. */
 	void (*close)(void *process);
-	/** Per generation, after the options were stored; may derive read-only values.  MAIN. */
+	/** Per generation, after the options were stored; may derive read-only values.  MAIN; for the options
+	 *  of an attachment (gh_plan_new) on its caller's thread, perhaps beside others: what it shares
+	 *  through @p process needs a lock. */
 	int (*start)(void *process, void *config);
-	/** No transaction pins the generation any more.  MAIN. */
+	/** No transaction pins the generation any more.  MAIN; for an attachment ANY: it must not block. */
 	void (*stop)(void *process, void *config);
 	/** On each worker before it accepts connections, after every open().  WORKER. */
 	int (*worker_start)(void *process, struct gh_worker *worker, void *worker_data);

@@ -44,7 +44,7 @@ struct gh_engine_v1 {
 		void *kport, struct gh_port **ret_port);
 	/** Accept no more; answer what runs with Connection: close. */
 	void (*quiesce)(struct gh_port *port);
-	/** Connections that are open; after quiesce() the kernel polls this until 0 or a deadline. */
+	/** Connections that are open, idle ones too.  A drain waits for transactions, not for these. */
 	unsigned (*connections)(struct gh_port *port);
 	/** End: every transaction that is left is reported with gh_engine_gone().  Frees the port. */
 	void (*close)(struct gh_port *port);
