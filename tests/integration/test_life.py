@@ -118,11 +118,11 @@ def test_reload_takes_options_and_keeps_serving(new_node, tmp_path):
 
 @pytest.mark.parametrize("old,new,why", [
     ("  - analytics\n", "", "plugins: a change here needs a restart"),
-    ("workers: ${GATEHOUSE_WORKERS:-auto}", "workers: 3", "node or pool: a change here needs a restart"),
-    ("name: ${HOSTNAME:-local}", "name: another", "node or pool: a change here needs a restart"),
+    ("workers: ${GATEHOUSE_WORKERS:-auto}", "workers: 3", "node: a change here needs a restart"),
+    ("name: ${HOSTNAME:-local}", "name: another", "node: a change here needs a restart"),
     ("name: gateway, chain: gateway,", "name: gateway, chain: gateway, idle_ms: 9s,",
-     "listener gateway: a change here needs a restart"),
-    ("  - throttle\n", "  - throttle: { dry_run: true }\n", "plugin throttle: a change here needs a restart"),
+     "gateway: a change here needs a restart"),
+    ("  - throttle\n", "  - throttle: { dry_run: true }\n", "throttle: a change here needs a restart"),
     ("path: data", "path: elsewhere", "path: a change here needs a restart"),
     ("  - throttle\n", "  - throttle: { no_such_option: 1 }\n", "no_such_option"),
     ("plugins:", "plugins: [", "manifest.yaml"),
