@@ -93,14 +93,12 @@ gh_engine_body(struct gh_txn *txn, const char *p, size_t n)
 	size_t taken;
 
 	krn_txn_enter(txn);
-	if (req->is_dropped || txn->is_finished)
-		taken = n;
+	if (req->is_dropped || txn->is_finished || (txn->phase >= GH_RESPONSE && req->sink == NULL))
+		taken = n; /* answered, perhaps without the body, which nobody takes any more */
 	else if (req->is_wanted)
 		taken = keep(txn, p, n);
 	else if (req->sink != NULL)
 		taken = req->sink_ended ? n : req->sink->data(req->sink_ctx, p, n);
-	else if (txn->phase >= GH_RESPONSE)
-		taken = n; /* answered without the body */
 	else
 		taken = 0;
 	req->engine_waits = taken < n;

@@ -17,6 +17,7 @@
 
 enum {
 	ROWS_MAX = 256,                 /* A table that goes on longer has lost its end. */
+	HOOK_NAME_MAX = 64,
 	BLOCK_MAX_BYTES = 64 << 20,     /* Of a plugin's process, worker or configuration block. */
 	EVENT_QUEUE_MAX = 65536,
 	MOUNT_BODY_MAX_BYTES = 1 << 30,
@@ -264,6 +265,9 @@ check_hooks(const struct check *c, const struct gh_plugin *d)
 		if ((unsigned)row->order >= GH_CLASS_COUNT)
 			return wrong(c, "hook %u is of the unknown class %u", n + 1,
 				(unsigned)row->order);
+		if (row->name != NULL && (strnlen(row->name, HOOK_NAME_MAX + 1) > HOOK_NAME_MAX ||
+				strpbrk(row->name, "\"\\\n") != NULL))
+			return wrong(c, "hook %u has a name that no metric's label can have", n + 1);
 	}
 	return 0;
 }

@@ -411,6 +411,29 @@ test_plan_takes_on_error_from_the_entry(void)
 	CU_ASSERT_EQUAL(probe.started, probe.stopped);
 }
 
+/* Names of hooks become labels of metrics. */
+static void
+test_names_of_hooks_are_checked(void)
+{
+	static const struct { const char *name; int r; } rows[] = {
+		{ "late", 0 },
+		{ "a\"} 1\nb{x=\"", GH_EINVAL },
+		{ "a234567890123456789012345678901234567890123456789012345678901234", 0 },
+		{ "a2345678901234567890123456789012345678901234567890123456789012345", GH_EINVAL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gh_hook_row row[] = { { GH_LOG, GH_OBSERVE, on_accept, rows[i].name },
+			{ .fn = NULL } };
+		struct gh_plugin d = descriptors[0];
+		char error[512] = "";
+
+		d.hooks = row;
+		CU_ASSERT_EQUAL(krn_check_descriptor(&d, GH_STR("probe"), error, sizeof(error)),
+			rows[i].r);
+	}
+}
+
 /* ---- Slots ------------------------------------------------------------------------------------- */
 
 static enum gh_verdict
@@ -806,6 +829,70 @@ test_reload_refuses_what_needs_a_restart(void)
 	krn_node_free(node);
 }
 
+static enum gh_verdict
+want_and_refuse(const void *config, struct gh_txn *txn)
+{
+	(void)config;
+	CU_ASSERT_EQUAL(gh_txn_body_want(txn, GH_SIDE_REQUEST, 100), 0);
+	gh_txn_reply(txn, 403, GH_STR_NONE, GH_STR_NONE);
+	return GH_STOP;
+}
+
+static void
+test_wanted_body_is_not_kept_after_an_answer(void)
+{
+	struct krn_node *node;
+	struct krn_port port;
+	struct krn_listen listen;
+
+	probe = (struct probe){ .authorize = want_and_refuse };
+	struct gh_txn *txn = begin(&node, &port, &listen);
+
+	CU_ASSERT_EQUAL(client.status, 403);
+	for (size_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(gh_engine_body(txn, "ping" + i, 1), 1);
+	CU_ASSERT_EQUAL(txn->req.whole.n, 0);
+	gh_engine_body_end(txn);
+	gh_engine_done(txn, 0);
+	end(node);
+}
+
+static enum gh_verdict
+want_request(const void *config, struct gh_txn *txn)
+{
+	(void)config;
+	CU_ASSERT_EQUAL(gh_txn_body_want(txn, GH_SIDE_REQUEST, 100), 0);
+	return GH_NEXT;
+}
+
+/* Byte by byte, while nothing else happens; the client may also leave in the middle. */
+static void
+test_whole_body_comes_in_bytes_or_not_at_all(void)
+{
+	for (int leaves = 0; leaves < 2; leaves++) {
+		struct krn_node *node;
+		struct krn_port port;
+		struct krn_listen listen;
+
+		probe = (struct probe){ .authorize = want_request };
+		struct gh_txn *txn = begin(&node, &port, &listen);
+
+		for (size_t i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(gh_engine_body(txn, "ping" + i, 1), 1);
+		CU_ASSERT_EQUAL(client.status, 0);
+		if (leaves) {
+			gh_engine_gone(txn, 0);
+		} else {
+			CU_ASSERT_EQUAL(gh_engine_body(txn, "g", 1), 1);
+			gh_engine_body_end(txn);
+			CU_ASSERT_EQUAL(client.status, 404); /* there is no upstream here */
+			CU_ASSERT(gh_str_eq(gh_txn_body(txn, GH_SIDE_REQUEST), GH_STR("ping")));
+			gh_engine_done(txn, 0);
+		}
+		end(node);
+	}
+}
+
 int
 main(void)
 {
@@ -816,6 +903,7 @@ main(void)
 		UNIT_TEST(test_reply_with_part_of_what_it_replaces),
 		UNIT_TEST(test_mistakes_are_denied_not_fatal),
 		UNIT_TEST(test_plan_takes_on_error_from_the_entry),
+		UNIT_TEST(test_names_of_hooks_are_checked),
 		UNIT_TEST(test_mount_has_a_slot_of_its_own),
 		UNIT_TEST(test_mounts_match_at_segment_borders),
 		UNIT_TEST(test_late_job_is_a_deadline),
@@ -825,6 +913,8 @@ main(void)
 		UNIT_TEST(test_events_are_delivered),
 		UNIT_TEST(test_client_leaves_within_a_resume_function),
 		UNIT_TEST(test_refused_body_is_asked_for_after_an_early_answer),
+		UNIT_TEST(test_wanted_body_is_not_kept_after_an_answer),
+		UNIT_TEST(test_whole_body_comes_in_bytes_or_not_at_all),
 		UNIT_TEST(test_reloads_cut_when_the_time_of_a_generation_is_over),
 		UNIT_TEST(test_reload_refuses_what_needs_a_restart),
 		{ NULL, NULL },
