@@ -3,9 +3,10 @@
  * @file h1.c
  * @brief Bytes of HTTP/1.1: tokens, values, hop-by-hop names; and writing of heads.
  */
-#include "lib/h1/h1.h"
+#include <string.h>
 
 #include "lib/h1/bytes.h"
+#include "lib/h1/h1.h"
 
 #define TOKEN (H1_TOKEN_BYTE | H1_VALUE_BYTE)
 const uint8_t h1_bytes[256] = {
@@ -33,9 +34,26 @@ h1_is_token(struct gh_str s)
 	return s.n > 0 && h1_all(s, H1_TOKEN_BYTE);
 }
 
+/* Is one of 8 bytes below 0x20, or 0x7F?  The subtraction sets the top bit of a byte that is less;
+ * a borrow can reach the next byte only from one that is less itself. */
+static bool
+has_control(const char *p)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t w, del;
+
+	memcpy(&w, p, sizeof(w));
+	del = w ^ ones * 0x7F;
+	return (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & ones * 0x80;
+}
+
+/* Values are long (tokens, cookies): 8 bytes at once, and the table for those with a tab. */
 bool
 h1_is_value(struct gh_str s)
 {
+	for (; s.n >= 8; s.p += 8, s.n -= 8)
+		if (has_control(s.p) && !h1_all((struct gh_str){ s.p, 8 }, H1_VALUE_BYTE))
+			return false;
 	return h1_all(s, H1_VALUE_BYTE);
 }
 

@@ -5,6 +5,7 @@
  * place.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/h1/h1.h"
 #include "tests/unit/unit.h"
@@ -514,6 +515,25 @@ test_chunk_prefix(void)
 	}
 }
 
+/* Every byte at every place of a long value, beside neighbours that a borrow could reach. */
+static void
+test_value_bytes(void)
+{
+	static const char fillers[] = { 'a', ' ', '~', '\t', '\x80', '\xFF' };
+	char bytes[19];
+
+	for (size_t f = 0; f < sizeof(fillers); f++)
+		for (size_t at = 0; at < sizeof(bytes); at++)
+			for (unsigned c = 0; c < 256; c++) {
+				memset(bytes, fillers[f], sizeof(bytes));
+				bytes[at] = (char)c;
+				bool is_fine = c == '\t' || (c >= ' ' && c != 0x7F);
+
+				CU_ASSERT(h1_is_value((struct gh_str){ bytes, sizeof(bytes) }) ==
+					is_fine);
+			}
+}
+
 static void
 test_words(void)
 {
@@ -540,7 +560,7 @@ main(void)
 		UNIT_TEST(test_nul_bytes),
 		UNIT_TEST(test_limits), UNIT_TEST(test_chunked), UNIT_TEST(test_chunked_limits),
 		UNIT_TEST(test_write), UNIT_TEST(test_write_refuses), UNIT_TEST(test_chunk_prefix),
-		UNIT_TEST(test_words), { NULL, NULL },
+		UNIT_TEST(test_words), UNIT_TEST(test_value_bytes), { NULL, NULL },
 	};
 
 	return unit_run("h1", tests);
