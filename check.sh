@@ -107,6 +107,8 @@ layer_dist() { command_layer distcheck make -C "$plain" distcheck; }
 started=$SECONDS
 mkdir -p "$build"
 ./autogen.sh >"$build/autogen.log" 2>&1 || { cat "$build/autogen.log"; exit 1; }
+# Builds beside the source need a source tree that holds none.
+[ ! -f config.status ] || { echo "make distclean"; make distclean >"$build/distclean.log" 2>&1 || exit 1; }
 make_in "$build" --enable-developer --enable-sanitizers || { echo "the build failed"; echo "0 passed, 1 failed"; exit 1; }
 printf '%-12s %34d s\n' build $((SECONDS - started))
 for layer in "${layers[@]}"; do

@@ -37,6 +37,8 @@ trap 'exit 130' INT TERM
 say "1. Install what is missing, and build (the first time takes a minute)"
 tools/deps.sh --demo
 [ -x configure ] || ./autogen.sh >/dev/null 2>&1 || fail "./autogen.sh"
+# Builds beside the source need a source tree that holds none.
+[ ! -f config.status ] || { echo "make distclean"; make distclean >/dev/null 2>&1 || fail "make distclean"; }
 mkdir -p "$build"
 top=$PWD
 work=$(mktemp -d)
