@@ -13,6 +13,7 @@ static const struct model_index api_indexes[] = {
 	{ "context_version", true, { STR("context"), STR("version") } },
 	{ "provider", false, { STR("provider") } },
 	{ "state", false, { STR("state") } },
+	{ "base", true, { STR("base") } },
 	{ .name = NULL },
 };
 static const char *const api_text[] = { "name", "context", "version", "provider", NULL };

@@ -7,10 +7,11 @@
  * are kept.  Tenant and id are part of the document's key, not of its body.  A uuid is 36 characters.
  * Fields, by kind (rt = runtime, appears in feed/1):
  *
- *   api           id uuid.  name, version, context ("/books", without version), provider, state
- *                 (CREATED PROTOTYPED PUBLISHED BLOCKED DEPRECATED RETIRED), type, is_default,
- *                 created_at_s, updated_at_s, next_revision, dto (map: the REST representation as the
- *                 client gave it, with unknown fields), definition (OpenAPI as JSON text),
+ *   api           id uuid.  name, version, context ("/books", without version), base ("/books/1.0.0",
+ *                 where it is served), provider, state (CREATED PROTOTYPED PUBLISHED BLOCKED
+ *                 DEPRECATED RETIRED), type, is_default, created_at_s, updated_at_s,
+ *                 next_revision, dto (map: the REST representation as the client gave it, with
+ *                 unknown fields), definition (OpenAPI as JSON text),
  *                 history [{from, to, user, at_s}] (of its states, newest last)
  *   revision      id uuid.  api_id, number, description, created_at_s, dto, definition
  *   deployment rt id "<api id>/<environment>".  api_id, name, version, context, provider, type, state,

@@ -87,6 +87,36 @@ reply_api(struct rest_context *ctx, unsigned status, struct gh_str id, uint64_t 
 
 /* ---- Names, contexts and the default version ------------------------------------------------- */
 
+/** The path that gateways serve it at: its version is where "{version}" stands, else behind. */
+static struct gh_str
+base_of(struct rest_context *ctx, const json_t *dto)
+{
+	const char *context = js_str(dto, "context").p, *version = js_str(dto, "version").p;
+	const char *mark = strstr(context, "{version}");
+
+	if (mark == NULL)
+		return gh_call_printf(ctx->call, "%s/%s", context, version);
+	return gh_call_printf(ctx->call, "%.*s%s%s", (int)(mark - context), context, version,
+		mark + strlen("{version}"));
+}
+
+/** No other API is served at the path of this one. */
+static int
+check_base(struct rest_context *ctx, const json_t *dto)
+{
+	struct gh_str base = base_of(ctx, dto);
+	const struct gh_docs_found *found;
+
+	if (base.p == NULL)
+		return GH_ENOMEM;
+	int r = rest_find_equal(ctx, "api", "base", &base, 1, &found);
+
+	if (r == 0 && found->n > 0)
+		r = rest_fail(ctx, 409, "The path %s belongs to the API %.*s", base.p,
+			GH_STR_ARG(doc_str(found->docs[0].body, "name")));
+	return r;
+}
+
 /** Nobody else has this name and version, or this context under another name. */
 static int
 check_unique(struct rest_context *ctx, const json_t *dto)
@@ -105,7 +135,7 @@ check_unique(struct rest_context *ctx, const json_t *dto)
 		if (!gh_str_eq(doc_str(found->docs[i].body, "name"), name))
 			r = rest_fail(ctx, 409, "The context %s belongs to the API %.*s", context.p,
 				GH_STR_ARG(doc_str(found->docs[i].body, "name")));
-	return r;
+	return r == 0 ? check_base(ctx, dto) : r;
 }
 
 /** What takes effect without a new revision: default version and, from a DTO, business plans. */
@@ -181,13 +211,17 @@ put_definition(struct doc_writer *w, json_t *definition, const json_t *dto)
 static int
 put_new(struct rest_context *ctx, struct gh_str id, json_t *dto, json_t *definition)
 {
+	struct gh_str base = base_of(ctx, dto);
 	struct doc_writer w;
 	int64_t now_s = publisher_now_s();
 
+	if (base.p == NULL)
+		return GH_ENOMEM;
 	doc_writer_init(&w);
 	doc_put_str(&w, "name", js_str(dto, "name"));
 	doc_put_str(&w, "version", js_str(dto, "version"));
 	doc_put_str(&w, "context", js_str(dto, "context"));
+	doc_put_str(&w, "base", base);
 	doc_put_str(&w, "provider", provider_of(ctx, dto));
 	doc_put_str(&w, "state", GH_STR("CREATED"));
 	doc_put_str(&w, "type", js_str(dto, "type"));
