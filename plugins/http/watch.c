@@ -240,6 +240,20 @@ check_suspended(struct gh_port *port, uint64_t now)
 			http_conn_gone(set->conns[i]);
 }
 
+/* The library does not hear of an end that came together with the last bytes: a head or a body that
+ * cannot be completed any more would be awaited until its deadline. */
+static void
+check_end(struct gh_port *port, struct link *link)
+{
+	const struct conn *c = link->conn;
+	bool is_body = c != NULL && c->stage == STAGE_BODY && !c->is_suspended;
+	char byte;
+
+	if ((is_body || link->head_deadline_ms != 0) &&
+		recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		shut(port, link);
+}
+
 void
 http_watch_tick(struct http_worker *w)
 {
@@ -251,6 +265,7 @@ http_watch_tick(struct http_worker *w)
 		for (struct link *link = port->links; is_sweep && link != NULL; link = link->next) {
 			check_head(port, link, now);
 			check_body(port, link, now);
+			check_end(port, link);
 		}
 	}
 }
