@@ -184,10 +184,10 @@ int
 krn_node_open(struct krn_node *node, char *error, size_t error_size)
 {
 	struct krn_set *set = node->set;
-	int r = node->state_dir != NULL ? make_state_dir(node->state_dir, error, error_size) : GH_OK;
+	int r = krn_sockets_open(node, error, error_size);
 
-	if (r == GH_OK)
-		r = krn_sockets_open(node, error, error_size);
+	if (r == GH_OK && node->state_dir != NULL) /* after what fails most: a start leaves nothing behind */
+		r = make_state_dir(node->state_dir, error, error_size);
 	if (r < 0)
 		return r;
 	r = krn_pool_new(&node->manifest->node, &node->pool);

@@ -44,6 +44,7 @@ def test_port_in_use(new_node):
         code, log = ended(node)
     assert code == CANNOT_START
     assert re.search(r"cannot start: listener gateway: cannot bind .* Address already in use", log)
+    assert not node.state.exists()  # nothing is left behind
 
 
 def test_state_directory_is_a_file(new_node):
