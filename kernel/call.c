@@ -22,7 +22,7 @@ struct gh_call {
 	uint64_t deadline_ns;
 	struct arena arena;
 
-	struct gh_str method, path, query, peer, origin, id;
+	struct gh_str method, path, query, peer, peer_node, peer_roles, origin, id;
 	struct krn_fields fields;
 	struct buffer body;
 
@@ -103,11 +103,14 @@ fill(struct gh_call *call, struct gh_txn *txn)
 	call->path = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PATH));
 	call->query = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_QUERY));
 	call->peer = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PEER));
+	call->peer_node = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PEER_NODE));
+	call->peer_roles = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_PEER_ROLES));
 	call->id = arena_strdup(a, gh_txn_attr(txn, GH_ATTR_ID));
 	call->origin = gh_call_printf(call, "%.*s://%.*s",
 		GH_STR_ARG(gh_txn_attr(txn, GH_ATTR_SCHEME)), GH_STR_ARG(host));
 	if (call->method.p == NULL || call->path.p == NULL || call->query.p == NULL ||
-		call->peer.p == NULL || call->id.p == NULL || call->origin.p == NULL)
+		call->peer.p == NULL || call->peer_node.p == NULL ||
+		call->peer_roles.p == NULL || call->id.p == NULL || call->origin.p == NULL)
 		return GH_ENOMEM;
 	for (size_t i = 0; i < txn->req.fields.n; i++) {
 		struct gh_str name = arena_strdup(a, txn->req.fields.v[i].name);
@@ -214,6 +217,26 @@ struct gh_str
 gh_call_peer(const struct gh_call *call)
 {
 	return call->peer;
+}
+
+struct gh_str
+gh_call_peer_node(const struct gh_call *call)
+{
+	return call->peer_node;
+}
+
+bool
+gh_call_peer_has_role(const struct gh_call *call, struct gh_str role)
+{
+	struct gh_str roles = call->peer_roles;
+
+	for (size_t at = 0, end; at < roles.n; at = end + 1) {
+		for (end = at; end < roles.n && roles.p[end] != ' '; end++)
+			;
+		if (role.n > 0 && gh_str_eq(role, (struct gh_str){ roles.p + at, end - at }))
+			return true;
+	}
+	return false;
 }
 
 struct gh_str

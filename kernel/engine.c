@@ -28,6 +28,8 @@ set_head(struct gh_txn *txn, const struct gh_engine_head *head, const char **ret
 
 	set(txn, GH_ATTR_LISTENER, l->name);
 	set(txn, GH_ATTR_PEER, head->peer);
+	set(txn, GH_ATTR_PEER_NODE, head->peer_node);
+	set(txn, GH_ATTR_PEER_ROLES, head->peer_roles);
 	set(txn, GH_ATTR_SCHEME, head->tls ? GH_STR("https") : GH_STR("http"));
 	set(txn, GH_ATTR_METHOD, head->method);
 	set(txn, GH_ATTR_TARGET, head->target);

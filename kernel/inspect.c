@@ -15,7 +15,7 @@ static const char *const phase_names[GH_PHASE_COUNT] = { "accept", "route", "aut
 	"authorize", "limit", "request", "upstream", "response", "log" };
 static const char *const class_names[GH_CLASS_COUNT] = { "deny", "auth", "quota", "transform",
 	"observe" };
-static const char *const chain_names[] = { "gateway", "management" };
+static const char *const chain_names[] = { "gateway", "management", "cluster" };
 static const char *const lane_names[GH_LANE_COUNT] = { "store", "crypto", "net" };
 
 static int

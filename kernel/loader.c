@@ -323,7 +323,7 @@ check_mounts(const struct check *c, const struct gh_plugin *d)
 
 		if (fault != NULL)
 			return wrong(c, "the prefix '%.64s' %s", row->prefix, fault);
-		if ((unsigned)row->chain > GH_CHAIN_MANAGEMENT)
+		if ((unsigned)row->chain >= GH_CHAIN_COUNT)
 			return wrong(c, "%s is in the unknown chain %u", row->prefix,
 				(unsigned)row->chain);
 		if (is_kernel_page(row))

@@ -259,7 +259,7 @@ struct listener_section {
 	struct gh_bytes max_head_bytes;
 };
 
-static const char *const chains[] = { "gateway", "management", NULL };
+static const char *const chains[] = { "gateway", "management", "cluster", NULL };
 
 static const struct gh_opt listener_opts[] = {
 	GH_OPT(struct listener_section, name, .dflt = NULL),
@@ -326,6 +326,10 @@ check_listener(struct reader *rd, const struct krn_listener_decl *decl)
 	if (l->certificate_file.n > 0 && !l->tls)
 		return complain(rd, decl->line,
 			"listener '%.*s': certificate_file: the listener has no tls",
+			GH_STR_ARG(l->name));
+	if (l->chain == GH_CHAIN_CLUSTER && (!l->tls || l->certificate_file.n > 0))
+		return complain(rd, decl->line,
+			"listener '%.*s': the cluster chain needs tls, with the node's own certificate",
 			GH_STR_ARG(l->name));
 	for (const struct krn_listener_decl *other = rd->m->listeners; other != decl; other++) {
 		const struct gh_listener *o = &other->listener;

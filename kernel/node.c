@@ -134,10 +134,12 @@ make_metrics(struct krn_node *node)
 {
 	const char *help = "Transactions that have ended.";
 
-	node->txn_total[GH_CHAIN_GATEWAY] = krn_metric_new(GH_COUNTER,
-		"gatehouse_kernel_transactions_total", help, "chain=\"gateway\"");
-	node->txn_total[GH_CHAIN_MANAGEMENT] = krn_metric_new(GH_COUNTER,
-		"gatehouse_kernel_transactions_total", help, "chain=\"management\"");
+	static const char *const labels[GH_CHAIN_COUNT] = { "chain=\"gateway\"",
+		"chain=\"management\"", "chain=\"cluster\"" };
+
+	for (unsigned i = 0; i < GH_CHAIN_COUNT; i++)
+		node->txn_total[i] = krn_metric_new(GH_COUNTER,
+			"gatehouse_kernel_transactions_total", help, labels[i]);
 	node->cancelled_total = krn_metric_new(GH_COUNTER, "gatehouse_kernel_cancelled_total",
 		"Transactions whose client left before the response was complete.", NULL);
 	node->reload_total = krn_metric_new(GH_COUNTER, "gatehouse_kernel_reloads_total",

@@ -72,7 +72,7 @@ struct krn_node {
 	void (*backend)(struct krn_node *node, struct gh_txn *txn);
 	void *backend_arg;
 	const struct gh_plan *test_plan; /**< Test kit: set on every transaction before ROUTE. */
-	struct gh_metric *txn_total[2], *cancelled_total, *reload_total, *reload_failed_total;
+	struct gh_metric *txn_total[GH_CHAIN_COUNT], *cancelled_total, *reload_total, *reload_failed_total;
 };
 
 /** @param manifest  GIVE.  @param set  GIVE: what krn_set_new() made of the manifest.

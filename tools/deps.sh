@@ -6,9 +6,9 @@ set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config autoconf-archive ca-certificates
 	libmicrohttpd-dev libgnutls28-dev libleveldb-dev libmsgpack-dev libuv1-dev libjansson-dev
-	libyaml-dev libargon2-dev libc-ares-dev libxxhash-dev)
+	libyaml-dev libargon2-dev libc-ares-dev libxxhash-dev libcurl4-gnutls-dev libzip-dev)
 tests=(libcunit1-dev python3 python3-pytest python3-requests python3-yaml python3-jwt python3-cryptography
-	curl jq git clang libclang-rt-dev xz-utils procps)
+	curl jq git clang libclang-rt-dev xz-utils procps haproxy)
 demo=(curl jq python3 openssl)
 bench=(nginx-light haproxy wrk curl jq procps python3)
 

@@ -273,8 +273,8 @@ test_descriptor_refused(void)
 , DESCRIPTOR(.mounts = MOUNTS({ GH_CHAIN_MANAGEMENT, "/a?b", .hook = hook })),
 	"mounts: the prefix '/a?b' contains a character that no canonical path has"
 }
-, DESCRIPTOR(.mounts = MOUNTS({ (enum gh_chain)2, "/a", .hook = hook })),
-	"mounts: /a is in the unknown chain 2"
+, DESCRIPTOR(.mounts = MOUNTS({ (enum gh_chain)3, "/a", .hook = hook })),
+	"mounts: /a is in the unknown chain 3"
 }
 ,
 	DESCRIPTOR(.mounts = MOUNTS(

@@ -24,6 +24,10 @@ GH_API const struct gh_field *gh_call_fields(const struct gh_call *call, size_t 
 GH_API struct gh_str gh_call_body(const struct gh_call *call);
 /** Numeric address of the client. */
 GH_API struct gh_str gh_call_peer(const struct gh_call *call);
+/** Id of the node that calls, on the cluster chain; n = 0: it showed no valid certificate. */
+GH_API struct gh_str gh_call_peer_node(const struct gh_call *call);
+/** Does the calling node's certificate carry @p role (gatehouse/svc/trust.h)? */
+GH_API bool gh_call_peer_has_role(const struct gh_call *call, struct gh_str role);
 /** "https://host:port" of this request as the client wrote it (scheme and Host). */
 GH_API struct gh_str gh_call_origin(const struct gh_call *call);
 /** Id of the transaction, for error bodies and logs. */

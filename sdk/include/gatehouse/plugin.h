@@ -115,7 +115,12 @@ GH_API int gh_service_get(struct gh_inst *inst, const char *need, unsigned index
 
 /* ---- Mounts ------------------------------------------------------------------------------------ */
 
-enum gh_chain { GH_CHAIN_GATEWAY, GH_CHAIN_MANAGEMENT };
+enum gh_chain {
+	GH_CHAIN_GATEWAY,    /**< Calls of applications: all phases run. */
+	GH_CHAIN_MANAGEMENT, /**< Portals, REST, OAuth 2: accept, a mount, log. */
+	GH_CHAIN_CLUSTER,    /**< Other nodes, over mutual TLS: as management. */
+	GH_CHAIN_COUNT
+};
 enum gh_lane { GH_LANE_STORE, GH_LANE_CRYPTO, GH_LANE_NET, GH_LANE_COUNT };
 
 /** Blocking handler.  POOL.  It reads @p call, sets its reply (gatehouse/call.h) and returns.

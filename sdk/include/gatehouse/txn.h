@@ -49,6 +49,10 @@ enum gh_attr {
 	GH_ATTR_ERROR_CODE,     /**< int: documented number (900901 ...), by who refuses. */
 	GH_ATTR_UPSTREAM,       /**< str: "host:port" of the endpoint, by the gateway in UPSTREAM. */
 	GH_ATTR_UPSTREAM_US,    /**< int: until the response head came, by the gateway in UPSTREAM. */
+	/* Which node calls, on the cluster chain; written by the kernel before ACCEPT, from the client
+	 * certificate that the engine verified.  Unset without a valid one. */
+	GH_ATTR_PEER_NODE,      /**< str: id of the node. */
+	GH_ATTR_PEER_ROLES,     /**< str: its roles, space separated (gatehouse/svc/trust.h). */
 	GH_ATTR_COUNT
 };
 

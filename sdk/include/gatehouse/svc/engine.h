@@ -56,6 +56,9 @@ struct gh_engine_head {
 	struct gh_str method, target; /**< The target raw, as on the wire. */
 	unsigned minor;               /**< HTTP/1.minor. */
 	struct gh_str peer;           /**< Numeric address. */
+	struct gh_str peer_node;      /**< From the verified client certificate of a cluster listener:
+	                               *   id of the node; n = 0: there is none. */
+	struct gh_str peer_roles;     /**< As above: its roles, space separated. */
 	bool tls;
 	const struct gh_field *fields;
 	size_t field_count;
