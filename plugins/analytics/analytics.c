@@ -7,6 +7,7 @@
  * Phase LOG, class OBSERVE: the hook leaves a record in a ring of its worker and never waits.  A
  * full ring loses the record and counts the loss.  The report is a management mount of its own.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 
@@ -20,6 +21,8 @@
 struct config {
 	struct gh_ms retention;
 	uint64_t max_rows;
+	struct gh_str forward_url;
+	struct gh_bytes spool_max;
 };
 
 static const struct gh_opt opts[] = {
@@ -29,6 +32,11 @@ static const struct gh_opt opts[] = {
 		.help = "Combinations of API, version, application, method and status that are "
 			"counted in one minute; calls beyond are lost, and "
 			"gatehouse_analytics_dropped_total counts them."),
+	GH_OPT(struct config, forward_url, .dflt = "", .max = 512, .fixed = true,
+		.help = "URL of the analytics node, or of a balancer before it, where calls are "
+			"sent; empty: they are kept here."),
+	GH_OPT(struct config, spool_max, .dflt = "64M", .min = 2u << 20, .fixed = true,
+		.help = "Most bytes on disk that wait for the analytics node."),
 	{ .type = GH_OPT_END },
 };
 
@@ -90,7 +98,24 @@ serve(void *process, const void *config, struct gh_call *call)
 {
 	struct analytics *a = process;
 
-	rest_serve(&api, &a->services, process, config, call);
+	if (a->series.vt != NULL && a->services.tokens.vt != NULL)
+		rest_serve(&api, &a->services, process, config, call);
+	else
+		gh_call_reply(call, 404, GH_STR_NONE, GH_STR_NONE); /* another node reports */
+}
+
+/* ---- Parcels of other nodes ------------------------------------------------------------------ */
+
+static void
+take_in(void *process, const void *config, struct gh_call *call)
+{
+	struct analytics *a = process;
+
+	(void)config;
+	if (a->intake != NULL)
+		intake_serve(a->intake, call);
+	else
+		gh_call_reply(call, 404, GH_STR_NONE, GH_STR_NONE);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -116,9 +141,49 @@ close_analytics(void *process)
 	struct analytics *a = process;
 
 	batcher_free(a->batcher);
+	forward_free(a->forward);
+	intake_free(a->intake);
 	for (unsigned i = 0; i < a->recorder_count && a->recorders != NULL; i++)
 		recorder_free(a->recorders[i]);
 	free(a->recorders);
+}
+
+/* Where rows go: to a series of this node, or to the analytics node. */
+static int
+open_sink(struct analytics *a, const struct config *c, struct gh_series *ret_sink)
+{
+	struct forward_setup setup = { .inst = a->inst, .url = c->forward_url,
+		.max_bytes = c->spool_max.v };
+	char directory[4096];
+	int r = GH_BIND(a->inst, GH_SVC_SERIES, &a->series);
+	bool has_series = r == 0;
+
+	if (has_series != (c->forward_url.n == 0)) {
+		gh_inst_log(a->inst, LOG_ERR, has_series
+			? "forward_url is set, but a series/1 is bound too: calls are kept here or sent, "
+			  "not both"
+			: "no series/1 is bound to keep calls, and forward_url, where to send them, is "
+			  "not set");
+		return GH_EINVAL;
+	}
+	if (has_series) {
+		*ret_sink = a->series;
+		a->intake = intake_new(a->inst, &a->series);
+		return a->intake != NULL ? 0 : GH_ENOMEM;
+	}
+	r = GH_BIND(a->inst, GH_SVC_PEER, &setup.peer);
+	if (r < 0) {
+		gh_inst_log(a->inst, LOG_ERR, "forward_url: no peer/1 is bound to send calls with");
+		return r;
+	}
+	if (snprintf(directory, sizeof(directory), "%s/%.*s", gh_inst_state_dir(a->inst),
+			GH_STR_ARG(gh_inst_label(a->inst))) >= (int)sizeof(directory))
+		return GH_ETOOBIG;
+	setup.directory = directory;
+	r = forward_new(&setup, &a->forward);
+	if (r == 0)
+		*ret_sink = forward_series(a->forward);
+	return r;
 }
 
 static int
@@ -127,17 +192,16 @@ open_analytics(void *process, const void *config, struct gh_inst *inst)
 	struct analytics *a = process;
 	const struct config *c = config;
 	struct batcher_setup setup = { .inst = inst, .seed = hash_seed(), .max_rows = c->max_rows };
-	int r = GH_BIND(inst, GH_SVC_SERIES, &a->series);
 
 	a->inst = inst;
 	a->dropped = gh_metric_new(inst, GH_COUNTER, "gatehouse_analytics_dropped_total",
 		"Calls that were not counted: a ring or the table of rows was full.", NULL);
-	if (r == 0)
-		r = GH_BIND(inst, GH_SVC_TOKENS, &a->services.tokens);
+	GH_BIND(inst, GH_SVC_TOKENS, &a->services.tokens); /* without it there is no report */
+	int r = open_sink(a, c, &setup.series);
+
 	if (r == 0)
 		r = recorders_new(a, setup.seed);
 	if (r == 0) {
-		setup.series = a->series;
 		setup.recorders = a->recorders;
 		setup.recorder_count = a->recorder_count;
 		setup.dropped = a->dropped;
@@ -162,7 +226,7 @@ start_analytics(void *process, void *config)
 	return 0;
 }
 
-static const char *const needs[] = { GH_SVC_SERIES, GH_SVC_TOKENS, NULL };
+static const char *const needs[] = { "?" GH_SVC_SERIES, "?" GH_SVC_TOKENS, "?" GH_SVC_PEER, NULL };
 
 static const struct gh_hook_row hooks[] = {
 	{ GH_LOG, GH_OBSERVE, on_log, NULL },
@@ -172,6 +236,8 @@ static const struct gh_hook_row hooks[] = {
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/analytics", .handler = serve,
 		.lane = GH_LANE_STORE },
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = PARCEL_PATH, .handler = take_in,
+		.lane = GH_LANE_STORE, .max_body_bytes = PARCEL_BYTES_MAX },
 	{ .prefix = NULL },
 };
 

@@ -9,14 +9,19 @@
  *   rows      a table of latency sketches, one per combination of names, status and minute;
  *   batcher   one thread: rings to rows, every second changed rows to series/1;
  *   usage     the report, from series/1.
+ *
+ * A node without a database has a forwarder instead of a series: it keeps what is written in a
+ * spool on disk and sends it, parcel by parcel, to the analytics node, whose intake writes it.
  */
 #ifndef PLUGINS_ANALYTICS_ANALYTICS_H
 #define PLUGINS_ANALYTICS_ANALYTICS_H
 #include <gatehouse/base.h>
 #include <gatehouse/metric.h>
+#include <gatehouse/svc/peer.h>
 #include <gatehouse/svc/series.h>
 #include <stdatomic.h>
 
+#include "lib/doc/doc.h"
 #include "lib/rest/rest.h"
 #include "lib/sketch/sketch.h"
 
@@ -82,6 +87,7 @@ struct row {
 	uint64_t hash;
 	uint64_t number;      /**< Counts up from 1: the row's identity in the series. */
 	bool is_dirty;        /**< Changed since it was written. */
+	uint64_t written;     /**< Calls that it held then. */
 	struct sketch sketch;
 	uint32_t n;
 	char key[];
@@ -141,6 +147,84 @@ size_t value_write(unsigned status, struct gh_str encoded_names, const struct sk
 int value_read(struct gh_str value, unsigned *ret_status, struct names *ret_names,
 	struct gh_str *ret_sketch);
 
+/* ---- Parcels (parcel.c): rows on their way to another node ------------------------------------- */
+
+#define PARCEL_PATH "/cluster/v1/usage"
+#define PARCEL_BYTES_MAX (512u << 10) /**< Of one parcel; the batcher's batches are smaller. */
+#define PARCEL_KEY_BYTES 16           /**< Of a row: what the batcher gives it. */
+
+/** Place of a parcel among those of its node.  Grows, also over restarts of the node. */
+struct parcel_number {
+	uint64_t run; /**< Start of the sending process, counted. */
+	uint64_t seq; /**< Within the run. */
+};
+
+/** @param[out] ret  malloc()ed.  @return 0, GH_EINVAL (a key is not PARCEL_KEY_BYTES), GH_ETOOBIG,
+ *  GH_ENOMEM. */
+int parcel_write(const struct parcel_number *number, const struct gh_series_row *rows, size_t n,
+	struct gh_str *ret);
+
+/** Called for each row, in order.  @param row  BORROW; its series is not set. */
+typedef int parcel_fn(void *arg, const struct gh_series_row *row);
+/** Read a parcel that came from anywhere; every value is checked before the first call of @p fn.
+ *  @param fn  NULL: only check.  @param[out] ret_latest_s  the newest bucket.
+ *  @return 0, GH_EINVAL with a sentence in @p error (damaged, other version), what @p fn returned. */
+int parcel_read(struct gh_str bytes, struct parcel_number *ret_number, uint64_t *ret_latest_s,
+	parcel_fn *fn, void *arg, const char **error);
+
+/* ---- Spool (spool.c): parcels in a file, first in, first out ----------------------------------- */
+
+struct spool;
+
+/** Open or make the file; a record that a crash has cut off at its end is dropped.  Not synced:
+ *  a power cut may lose the last seconds, a crash of the process does not.
+ *  @param directory  made when missing.  @return 0, GH_EIO (*error says why), GH_ENOMEM. */
+int spool_open(const char *directory, uint64_t max_bytes, struct spool **ret_spool, char *error,
+	size_t error_size);
+void spool_close(struct spool *spool);
+/** Number of this start, from 1; kept in the directory. */
+uint64_t spool_run(const struct spool *spool);
+/** Add at the end.  ANY.  @return 0, GH_ETOOBIG (full), GH_EIO. */
+int spool_put(struct spool *spool, struct gh_str parcel);
+/** The oldest parcel.  One reader.  @param[out] ret  malloc()ed.
+ *  @return 0, GH_ENOENT (empty), GH_EIO, GH_ENOMEM. */
+int spool_peek(struct spool *spool, struct gh_str *ret);
+/** Remove what spool_peek() gave. */
+void spool_drop(struct spool *spool);
+/** Throw away everything: what stands there cannot be read.  @return bytes that were lost. */
+uint64_t spool_clear(struct spool *spool);
+/** Bytes that wait.  ANY. */
+uint64_t spool_bytes(struct spool *spool);
+
+/* ---- Forwarder (forward.c) --------------------------------------------------------------------- */
+
+struct forward;
+
+struct forward_setup {
+	struct gh_inst *inst;
+	struct gh_peer peer;
+	struct gh_str url;       /**< Copied. */
+	const char *directory;   /**< Of the spool. */
+	uint64_t max_bytes;      /**< Of the spool. */
+};
+
+/** Start the thread that sends.  MAIN.  @return 0, or an error that was logged. */
+int forward_new(const struct forward_setup *setup, struct forward **ret_forward);
+/** Send what can be sent within a second; the rest waits in the spool for the next start.  MAIN. */
+void forward_free(struct forward *forward);
+/** What the batcher writes to. */
+struct gh_series forward_series(struct forward *forward);
+
+/* ---- Intake (intake.c) ------------------------------------------------------------------------- */
+
+struct intake;
+
+/** @param series  copied.  @return NULL: out of memory. */
+struct intake *intake_new(struct gh_inst *inst, const struct gh_series *series);
+void intake_free(struct intake *intake);
+/** One parcel of another node: the handler of PARCEL_PATH. */
+void intake_serve(struct intake *intake, struct gh_call *call);
+
 /* ---- Usage (usage.c) ------------------------------------------------------------------------- */
 
 /** GET /usage: a rest_fn.  The context's process is a struct analytics. */
@@ -149,8 +233,10 @@ int usage_get(struct rest_context *ctx);
 /** The process block. */
 struct analytics {
 	struct gh_inst *inst;
-	struct gh_series series;
+	struct gh_series series;       /**< vt = NULL: calls are forwarded. */
 	struct rest_services services; /**< Only tokens are bound: no operation needs documents. */
+	struct intake *intake;         /**< NULL: calls are forwarded. */
+	struct forward *forward;       /**< NULL: calls are kept here. */
 	struct recorder **recorders;   /**< One per worker. */
 	unsigned recorder_count;
 	struct batcher *batcher;

@@ -122,8 +122,10 @@ write_batch(struct batcher *b)
 	int r = batch->n > 0
 		? b->setup.series.vt->write(b->setup.series.self, batch->out, batch->n) : 0;
 
-	for (size_t i = 0; i < batch->n && r == 0; i++)
+	for (size_t i = 0; i < batch->n && r == 0; i++) {
 		batch->rows[i]->is_dirty = false;
+		batch->rows[i]->written = batch->rows[i]->sketch.total;
+	}
 	batch->n = 0;
 	batch->used = 0;
 	return r;
@@ -246,6 +248,27 @@ is_flush_wanted(struct batcher *b)
 	return is_wanted;
 }
 
+static int
+add_lost(void *arg, struct row *row)
+{
+	*(uint64_t *)arg += row->sketch.total - row->written;
+	return 0;
+}
+
+/* At the end: what could not be written is lost, and told. */
+static void
+count_lost(struct batcher *b)
+{
+	uint64_t lost = 0;
+
+	rows_each(b->rows, add_lost, &lost);
+	if (lost == 0)
+		return;
+	gh_metric_add(b->setup.dropped, lost);
+	gh_inst_log(b->setup.inst, LOG_ERR, "%llu calls could not be written and are lost",
+		(unsigned long long)lost);
+}
+
 static void *
 run(void *arg)
 {
@@ -266,6 +289,7 @@ run(void *arg)
 		}
 	}
 	flush(b);
+	count_lost(b);
 	return NULL;
 }
 
