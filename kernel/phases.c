@@ -301,6 +301,18 @@ on_resume_mail(struct gh_worker *worker, struct gh_mail *mail)
 }
 
 void
+krn_resume_drop(struct gh_mail *mail)
+{
+	while (mail != NULL) {
+		struct gh_mail *next = mail->next;
+
+		if (mail->fn == on_resume_mail)
+			free(mail);
+		mail = next;
+	}
+}
+
+void
 gh_resume(struct gh_token token)
 {
 	if (token.serial == 0)

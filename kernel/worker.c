@@ -10,6 +10,7 @@
 
 #include "kernel/base.h"
 #include "kernel/node.h"
+#include "kernel/txn.h"
 #include "kernel/worker.h"
 
 static _Thread_local const struct gh_worker *current;
@@ -60,6 +61,7 @@ krn_worker_done(struct gh_worker *worker)
 	uv_walk(&worker->loop, close_handle, NULL);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 	KRN_ASSERT(uv_loop_close(&worker->loop) == 0);
+	krn_resume_drop(atomic_load(&worker->mailbox)); /* from threads that did not know of the end */
 	for (uint32_t i = 0; i < worker->slot_count; i++)
 		free(worker->slots[i]);
 	free(worker->slots);

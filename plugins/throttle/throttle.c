@@ -8,6 +8,9 @@
  * (counters.c), so a limit is exact on the node; other plugins may count with them through
  * counter/1.
  *
+ * With a traffic manager the counters are leases of its (leases.c), and a call may have to wait for
+ * one: then the hook is suspended and goes on at the level where it stopped.
+ *
  * A call is refused by the first level that is used up; what it was counted for at earlier levels
  * is taken back.  A policy that a call names but nobody knows refuses the call: GH_FAIL, and the
  * attachment's on_error decides (deny, unless the manifest says otherwise).
@@ -60,11 +63,19 @@ static const struct level levels[] = {
 
 struct config {
 	uint64_t max_keys;
+	struct gh_str traffic_manager;
+	struct gh_choice away;
+	struct gh_ms lease_wait;
 };
+
+/* What holds while the traffic manager is away. */
+enum away { AWAY_LOCAL, AWAY_OPEN, AWAY_CLOSED };
+static const char *const away_words[] = { "local", "open", "closed", NULL };
 
 struct process {
 	struct gh_inst *inst;
 	struct throttle_counters *counters;
+	struct leases *leases;               /* NULL: this node counts alone */
 	struct follow follow;
 	struct follow_acks acks;
 	pthread_t follower;
@@ -87,8 +98,15 @@ struct outcome {
 	bool is_refused; /* by the last one */
 	struct counted {
 		const struct level *level;
-		uint64_t requests, window_ms, remaining, reset_ms;
+		uint64_t requests, window_ms, remaining, end_ms, reset_ms;
+		bool is_lent;
 	} items[LEVELS];
+};
+
+/* Where the LIMIT hook stands, while it waits for leases. */
+struct progress {
+	size_t level;
+	bool is_late; /* it has waited long enough: as if the traffic manager were away */
 };
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -98,6 +116,14 @@ static const struct gh_opt opts[] = {
 		.help = "Counters that may have a running window at the same time, of about "
 			"150 bytes each; when all are in use, calls that need another one are "
 			"refused."),
+	GH_OPT(struct config, traffic_manager, .dflt = "", .max = 512, .fixed = true,
+		.help = "URL of the traffic manager, which shares limits out among gateways; empty: "
+			"this node counts alone."),
+	GH_OPT(struct config, away, .dflt = "local", .words = away_words,
+		.help = "While the traffic manager is away: count on this node alone, let calls "
+			"pass, or refuse them."),
+	GH_OPT(struct config, lease_wait, .dflt = "1s", .min = 1, .max = 30000,
+		.help = "Longest wait of a call for the traffic manager's answer."),
 	{ .type = GH_OPT_END },
 };
 
@@ -144,16 +170,21 @@ make_key(const struct gh_txn *txn, const struct level *level, char key[THROTTLE_
 
 /* Take back what the call was counted for at the first `n` levels of `outcome`. */
 static void
-take_back(struct process *p, struct gh_txn *txn, const struct outcome *outcome, unsigned n,
-	uint64_t now_ms)
+take_back(struct process *p, struct gh_txn *txn, const struct outcome *outcome, unsigned n)
 {
 	char key[THROTTLE_KEY_MAX];
 	struct gh_str text;
 
-	for (unsigned i = 0; i < n; i++)
-		if (make_key(txn, outcome->items[i].level, key, &text) == 0)
-			throttle_counters_undo(p->counters, text, 1,
-				now_ms + outcome->items[i].reset_ms);
+	for (unsigned i = 0; i < n; i++) {
+		const struct counted *c = &outcome->items[i];
+
+		if (make_key(txn, c->level, key, &text) < 0)
+			continue;
+		if (c->is_lent)
+			leases_undo(p->leases, text, c->end_ms);
+		else
+			throttle_counters_undo(p->counters, text, 1, c->end_ms);
+	}
 }
 
 /* The date as the reference writes it: "2024-Jun-05 06:11:00+0000 UTC". */
@@ -186,15 +217,58 @@ refuse(struct gh_txn *txn, const struct counted *by)
 	return GH_STOP;
 }
 
-/* Count the call at one level.  Returns NEXT, STOP (the level is used up) or FAIL. */
+static gh_resume_fn on_lease;
+
+/* Count one call: from a lease when there is a traffic manager, else on this node.
+ * @return as leases_take(); GH_ENOENT: nothing counts, the call passes. */
+static int
+count_call(struct process *p, const struct config *config, struct gh_txn *txn, struct gh_str key,
+	const struct throttle_policy *policy, const struct progress *progress, uint64_t now_ms,
+	bool *ret_is_lent, struct gh_counted *ret_counted)
+{
+	int r = GH_EIO;
+
+	*ret_is_lent = false;
+	if (p->leases != NULL && !gh_txn_is_dry_run(txn)) {
+		if (!progress->is_late)
+			r = leases_take(p->leases, now_ms, key, policy->requests, policy->window_ms,
+				txn, config->lease_wait.v, on_lease, ret_counted);
+		*ret_is_lent = r == 0;
+		if (r != GH_EIO)
+			return r;
+		if (config->away.v != AWAY_LOCAL)
+			return config->away.v == AWAY_OPEN ? GH_ENOENT : GH_EIO;
+	}
+	return throttle_counters_hit(p->counters, now_ms, key, 1, policy->requests,
+		policy->window_ms, ret_counted);
+}
+
+static const char *
+why_not_counted(int err)
+{
+	switch (err) {
+	case GH_ENOMEM:
+		return "all counters have a running window, see max_keys";
+	case GH_EINVAL:
+		return "the call does not say whose counter it is";
+	case GH_EIO:
+		return "the traffic manager is away";
+	default:
+		return gh_strerror(err);
+	}
+}
+
+/* Count the call at one level.  Returns NEXT, STOP (the level is used up), SUSPEND or FAIL. */
 static enum gh_verdict
-count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint64_t now_ms,
-	struct outcome *outcome)
+count_at(struct process *p, const struct config *config, struct gh_txn *txn,
+	const struct level *level, const struct progress *progress, struct outcome *outcome)
 {
 	const struct worker *w = gh_txn_worker_data(txn);
 	struct gh_str tier = gh_txn_attr(txn, level->tier), key;
+	uint64_t now_ms = gh_mono_ns() / 1000000u;
 	char key_bytes[THROTTLE_KEY_MAX];
 	struct gh_counted counted;
+	bool is_lent = false;
 
 	if (!is_limiting(tier) ||
 	    (level->instead != GH_ATTR_NONE && is_limiting(gh_txn_attr(txn, level->instead))))
@@ -213,13 +287,12 @@ count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint6
 	int r = make_key(txn, level, key_bytes, &key);
 
 	if (r == 0)
-		r = throttle_counters_hit(p->counters, now_ms, key, 1, policy->requests,
-			policy->window_ms, &counted);
+		r = count_call(p, config, txn, key, policy, progress, now_ms, &is_lent, &counted);
+	if (r == GH_EAGAIN || r == GH_ENOENT)
+		return r == GH_EAGAIN ? GH_SUSPEND : GH_NEXT;
 	if (r < 0) {
 		gh_log(txn, LOG_WARNING, "cannot count at level %s: %s", level->name,
-			r == GH_ENOMEM ? "all counters have a running window, see max_keys"
-			: r == GH_EINVAL ? "the call does not say whose counter it is"
-			: gh_strerror(r));
+			why_not_counted(r));
 		return GH_FAIL;
 	}
 	outcome->items[outcome->n++] = (struct counted){
@@ -227,7 +300,9 @@ count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint6
 		.requests = policy->requests,
 		.window_ms = policy->window_ms,
 		.remaining = policy->requests > counted.used ? policy->requests - counted.used : 0,
+		.end_ms = now_ms + counted.reset_ms,
 		.reset_ms = counted.reset_ms,
+		.is_lent = is_lent,
 	};
 	if (counted.is_admitted || !policy->stop_on_quota_reach)
 		return GH_NEXT;
@@ -235,26 +310,65 @@ count_at(struct process *p, struct gh_txn *txn, const struct level *level, uint6
 	return GH_STOP;
 }
 
+/* Count at the level where the call stands and at those behind it. */
+static enum gh_verdict
+evaluate(const struct config *config, struct gh_txn *txn, struct outcome *outcome,
+	struct progress *progress)
+{
+	struct process *p = gh_txn_process(txn);
+
+	for (; progress->level < LEVELS; progress->level++) {
+		enum gh_verdict verdict = count_at(p, config, txn, &levels[progress->level],
+			progress, outcome);
+
+		if (verdict == GH_SUSPEND)
+			return verdict;
+		if (verdict == GH_FAIL) {
+			take_back(p, txn, outcome, outcome->n);
+			return verdict;
+		}
+		if (verdict == GH_STOP) {
+			outcome->is_refused = true;
+			take_back(p, txn, outcome, outcome->n - 1);
+			return refuse(txn, &outcome->items[outcome->n - 1]);
+		}
+	}
+	return GH_NEXT;
+}
+
+/* What a suspended call needs to go on. */
+struct waiting {
+	const struct config *config; /* of the generation that the transaction pins */
+	struct progress progress;
+};
+
 static enum gh_verdict
 on_limit(const void *config, struct gh_txn *txn)
 {
-	struct process *p = gh_txn_process(txn);
 	struct outcome *outcome = gh_txn_entry_slot(txn, sizeof(*outcome));
-	uint64_t now_ms = gh_mono_ns() / 1000000u;
-	enum gh_verdict verdict = GH_NEXT;
+	struct waiting *waiting = gh_txn_slot(txn, sizeof(*waiting));
 
-	(void)config;
-	if (outcome == NULL)
+	if (outcome == NULL || waiting == NULL)
 		return GH_FAIL;
-	for (size_t i = 0; i < LEVELS && verdict == GH_NEXT; i++)
-		verdict = count_at(p, txn, &levels[i], now_ms, outcome);
-	if (verdict == GH_FAIL)
-		take_back(p, txn, outcome, outcome->n, now_ms);
-	if (verdict != GH_STOP)
-		return verdict;
-	outcome->is_refused = true;
-	take_back(p, txn, outcome, outcome->n - 1, now_ms);
-	return refuse(txn, &outcome->items[outcome->n - 1]);
+	waiting->config = config;
+	return evaluate(config, txn, outcome, &waiting->progress);
+}
+
+/* A lease has come, or it took too long. */
+static enum gh_verdict
+on_lease(struct gh_txn *txn, enum gh_reason reason)
+{
+	struct outcome *outcome = gh_txn_entry_slot(txn, sizeof(*outcome));
+	struct waiting *waiting = gh_txn_slot(txn, sizeof(*waiting));
+
+	if (outcome == NULL || waiting == NULL)
+		return GH_FAIL;
+	if (reason == GH_CANCELLED) {
+		take_back(gh_txn_process(txn), txn, outcome, outcome->n);
+		return GH_FAIL;
+	}
+	waiting->progress.is_late = reason == GH_DEADLINE;
+	return evaluate(waiting->config, txn, outcome, &waiting->progress);
 }
 
 /* ---- Hook: RESPONSE -------------------------------------------------------------------------- */
@@ -482,7 +596,24 @@ static const struct gh_service_row provides[] = {
 	{ GH_SVC_ROLLOUT, &rollout_v1 },
 	{ .name = NULL },
 };
-static const char *const needs[] = { GH_SVC_FEED, NULL };
+static const char *const needs[] = { GH_SVC_FEED, "?" GH_SVC_PEER, NULL };
+
+/* ---- Asks of gateways, where this node is the traffic manager ------------------------------------ */
+
+static void
+serve_asks(void *process, const void *config, struct gh_call *call)
+{
+	struct process *p = process;
+
+	(void)config;
+	throttle_asks_serve(p->counters, call);
+}
+
+static const struct gh_mount_row mounts[] = {
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = ASKS_PATH, .handler = serve_asks,
+		.lane = GH_LANE_NET, .max_body_bytes = ASKS_BYTES_MAX },
+	{ .prefix = NULL },
+};
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -510,9 +641,27 @@ release(struct process *p)
 	follow_acks_done(&p->acks);
 	throttle_policies_unref(p->next);
 	throttle_policies_unref(p->published);
+	leases_free(p->leases);
 	throttle_counters_free(p->counters);
 	free(p->has_worker);
 	pthread_mutex_destroy(&p->lock);
+}
+
+static int
+open_leases(struct process *p, const struct config *c)
+{
+	struct leases_setup setup = { .inst = p->inst, .url = c->traffic_manager,
+		.max_keys = c->max_keys };
+
+	if (c->traffic_manager.n == 0)
+		return 0;
+	int r = GH_BIND(p->inst, GH_SVC_PEER, &setup.peer);
+
+	if (r < 0) {
+		gh_inst_log(p->inst, LOG_ERR, "traffic_manager: no peer/1 is bound to ask it with");
+		return r;
+	}
+	return leases_new(&setup, &p->leases);
 }
 
 static int
@@ -531,7 +680,9 @@ open_throttle(void *process, const void *config, struct gh_inst *inst)
 	p->has_worker = calloc(gh_worker_count(inst), sizeof(*p->has_worker));
 	if (p->published == NULL || p->counters == NULL || p->has_worker == NULL)
 		goto out;
-	r = GH_BIND(inst, GH_SVC_FEED, &feed);
+	r = open_leases(p, c);
+	if (r == 0)
+		r = GH_BIND(inst, GH_SVC_FEED, &feed);
 	if (r == 0)
 		r = follow_acks_init(&p->acks, gh_worker_count(inst));
 	if (r == 0)
@@ -542,7 +693,7 @@ open_throttle(void *process, const void *config, struct gh_inst *inst)
 		r = GH_ENOMEM;
 out:
 	if (r < 0) {
-		gh_inst_log(inst, LOG_ERR, "cannot follow the policies: %s", gh_strerror(r));
+		gh_inst_log(inst, LOG_ERR, "cannot start: %s", gh_strerror(r));
 		release(p);
 	}
 	return r;
@@ -595,7 +746,7 @@ static const struct gh_hook_row hooks[] = {
 
 GH_PLUGIN = {
 	GH_PLUGIN_ABI, .name = "throttle", .version = "0.1.0", .provides = provides, .needs = needs,
-	.opts = opts, .hooks = hooks, .config_size = sizeof(struct config),
+	.opts = opts, .hooks = hooks, .mounts = mounts, .config_size = sizeof(struct config),
 	.process_size = sizeof(struct process), .worker_size = sizeof(struct worker),
 	.open = open_throttle, .close = close_throttle, .worker_start = start_worker,
 	.worker_stop = stop_worker,

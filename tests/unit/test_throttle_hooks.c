@@ -10,9 +10,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "sdk/testkit/testkit.h"
 #include "lib/doc/doc.h"
+#include "plugins/throttle/throttle.h"
 #include "tests/unit/unit.h"
 
 extern const struct gh_plugin gh_plugin; /* of plugins/throttle/throttle.c */
@@ -146,16 +148,82 @@ static const struct gh_plugin feed_plugin = { GH_PLUGIN_ABI, .name = "feed", .ve
 static const struct gh_plugin user_plugin = { GH_PLUGIN_ABI, .name = "user", .version = "1",
 	.needs = user_needs, .open = open_user };
 
+/* ---- A traffic manager ------------------------------------------------------------------------- */
+
+static struct {
+	struct throttle_counters *counters; /* NULL: it is away */
+	bool is_slow;                       /* it answers after the calls have given up */
+} manager;
+
+static struct gh_peer_line *
+line_new(void *self)
+{
+	(void)self;
+	return (struct gh_peer_line *)&manager;
+}
+
+static void
+line_end(struct gh_peer_line *line)
+{
+	(void)line;
+}
+
+static int
+ask(struct gh_peer_line *line, const struct gh_peer_request *request, gh_peer_data_fn *fn, void *arg,
+	struct gh_peer_reply **ret, char *error, size_t error_size)
+{
+	struct throttle_ask asks[ASKS_MAX];
+	struct throttle_grant grants[ASKS_MAX];
+	const char *why;
+	size_t n;
+
+	(void)line;
+	(void)fn;
+	(void)arg;
+	if (manager.is_slow) {
+		const struct timespec pause = { .tv_nsec = 200000000 };
+
+		nanosleep(&pause, NULL);
+	}
+	if (manager.counters == NULL) {
+		snprintf(error, error_size, "nobody listens");
+		return GH_EAGAIN;
+	}
+	*ret = calloc(1, sizeof(**ret));
+	if (*ret == NULL || throttle_asks_read(request->body, asks, &n, &why) < 0)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		throttle_counters_lend(manager.counters, gh_mono_ns() / 1000000u, asks[i].key,
+			asks[i].want, asks[i].limit, asks[i].window_ms, &grants[i]);
+	(*ret)->status = 200;
+	return throttle_grants_write(grants, n, &(*ret)->body);
+}
+
+static void
+reply_free(struct gh_peer_reply *reply)
+{
+	if (reply != NULL)
+		free((void *)(uintptr_t)reply->body.p);
+	free(reply);
+}
+
+static const struct gh_peer_v1 peer_v1 = { .size = sizeof(peer_v1), .line_new = line_new,
+	.line_stop = line_end, .line_free = line_end, .call = ask, .reply_free = reply_free };
+static const struct gh_service_row peer_provides[] = { { GH_SVC_PEER, &peer_v1 }, { NULL, NULL } };
+static const struct gh_plugin peer_plugin = { GH_PLUGIN_ABI, .name = "peer", .version = "1",
+	.provides = peer_provides };
+
 /* ---- The node -------------------------------------------------------------------------------- */
 
 static int
 load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, void **ret_handle,
 	char *error, size_t error_size)
 {
-	static const struct gh_plugin *const plugins[] = { &gh_plugin, &feed_plugin, &user_plugin };
+	static const struct gh_plugin *const plugins[] = { &gh_plugin, &feed_plugin, &user_plugin,
+		&peer_plugin };
 
 	(void)arg;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		if (gh_str_eq(name, gh_str_of(plugins[i]->name))) {
 			*ret_desc = plugins[i];
 			*ret_handle = NULL;
@@ -174,7 +242,7 @@ node(const char *options)
 
 	feed_state.seq = 1;
 	feed_state.is_woken = false;
-	snprintf(text, sizeof(text), "plugins:\n - feed\n - throttle: %s\n - user\n", options);
+	snprintf(text, sizeof(text), "plugins:\n - feed\n - peer\n - throttle: %s\n - user\n", options);
 	int r = krn_manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
 
 	if (r == 0)
@@ -449,6 +517,71 @@ test_counter_service(void)
 	gh_test_free(t);
 }
 
+#define LENT "traffic_manager: 'https://traffic.example:9447'"
+
+static void
+test_leases_count_for_all_gateways(void)
+{
+	manager.counters = throttle_counters_new(100);
+	struct gh_test *a = node("{" LENT "}"), *b = node("{" LENT "}");
+	const struct caller two = { .subscription = "s", .tier = "Two" };
+
+	CU_ASSERT_EQUAL(call(a, two).status, 200);
+	CU_ASSERT_EQUAL(call(b, two).status, 200);
+	CU_ASSERT_EQUAL(call(a, two).status, 429);
+	CU_ASSERT_EQUAL(error_code, 900804);
+	CU_ASSERT_EQUAL(call(b, two).status, 429);
+	/* What a later level refuses is taken back from the lease of an earlier one. */
+	const struct caller both = { .subscription = "t", .tier = "Two", .application = "p",
+		.application_tier = "One" };
+
+	CU_ASSERT_EQUAL(call(a, both).status, 200);
+	CU_ASSERT_EQUAL(call(a, both).status, 429);
+	CU_ASSERT_EQUAL(error_code, 900803);
+	CU_ASSERT_EQUAL(call(a, (struct caller){ .subscription = "t", .tier = "Two" }).status, 200);
+	CU_ASSERT_EQUAL(call(a, (struct caller){ .subscription = "t", .tier = "Two" }).status, 429);
+	gh_test_free(a);
+	gh_test_free(b);
+	throttle_counters_free(manager.counters);
+	manager.counters = NULL;
+}
+
+static void
+test_traffic_manager_away(void)
+{
+	static const struct {
+		const char *options;
+		unsigned status[3];
+	} rows[] = {
+		{ "{" LENT "}", { 200, 200, 429 } },
+		{ "{" LENT ", away: open}", { 200, 200, 200 } },
+		{ "{" LENT ", away: closed}", { 500, 500, 500 } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gh_test *t = node(rows[i].options);
+
+		for (size_t k = 0; k < 3; k++)
+			CU_ASSERT_EQUAL(call(t, (struct caller){ .subscription = "s",
+				.tier = "Two" }).status, rows[i].status[k]);
+		gh_test_free(t);
+	}
+}
+
+static void
+test_traffic_manager_slow(void)
+{
+	manager.counters = throttle_counters_new(100);
+	manager.is_slow = true;
+	struct gh_test *t = node("{" LENT ", lease_wait: 20ms, away: closed}");
+
+	CU_ASSERT_EQUAL(call(t, (struct caller){ .subscription = "s", .tier = "Two" }).status, 500);
+	gh_test_free(t);
+	throttle_counters_free(manager.counters);
+	manager.counters = NULL;
+	manager.is_slow = false;
+}
+
 int
 main(void)
 {
@@ -457,7 +590,10 @@ main(void)
 		UNIT_TEST(test_soft_quota_lets_through), UNIT_TEST(test_unknown_policy_refuses),
 		UNIT_TEST(test_next_window_admits_again), UNIT_TEST(test_levels),
 		UNIT_TEST(test_dry_run_counts_aside), UNIT_TEST(test_policies_change),
-		UNIT_TEST(test_counter_service), { NULL, NULL },
+		UNIT_TEST(test_counter_service),
+		UNIT_TEST(test_leases_count_for_all_gateways),
+		UNIT_TEST(test_traffic_manager_away), UNIT_TEST(test_traffic_manager_slow),
+		{ NULL, NULL },
 	};
 
 	return unit_run("throttle_hooks", tests);
