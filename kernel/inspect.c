@@ -132,6 +132,17 @@ print_mounts(const struct krn_set *set)
 }
 
 static void
+print_commands(const struct krn_set *set)
+{
+	printf("commands\n");
+	for (size_t i = 0; i < set->n; i++)
+		for (const struct gh_command_row *row = set->insts[i].desc->commands;
+			row != NULL && row->name != NULL; row++)
+			printf("  %-16s %.*s: %s\n", row->name, GH_STR_ARG(set->insts[i].label),
+				row->help);
+}
+
+static void
 print_listeners(const struct krn_manifest *m)
 {
 	printf("listeners\n");
@@ -165,6 +176,7 @@ krn_check(const char *manifest_path, const char *plugin_path)
 	print_services(set);
 	print_hooks(set);
 	print_mounts(set);
+	print_commands(set);
 	print_listeners(m);
 out:
 	krn_set_free(set);

@@ -27,8 +27,8 @@ krn_node_events(struct krn_node *node)
 
 /* ---- Making ------------------------------------------------------------------------------------ */
 
-static int
-make_state_dir(const char *dir, char *error, size_t error_size)
+int
+krn_state_dir_make(const char *dir, char *error, size_t error_size)
 {
 	struct stat st;
 
@@ -189,7 +189,7 @@ krn_node_open(struct krn_node *node, char *error, size_t error_size)
 	int r = krn_sockets_open(node, error, error_size);
 
 	if (r == GH_OK && node->state_dir != NULL) /* after what fails most: a start leaves nothing behind */
-		r = make_state_dir(node->state_dir, error, error_size);
+		r = krn_state_dir_make(node->state_dir, error, error_size);
 	if (r < 0)
 		return r;
 	r = krn_pool_new(&node->manifest->node, &node->pool);

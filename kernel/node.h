@@ -86,6 +86,9 @@ int krn_node_start(struct krn_node *node, char *error, size_t error_size);
 void krn_node_stop(struct krn_node *node, uint64_t drain_ms);
 void krn_node_free(struct krn_node *node);
 
+/** Make the directory with mode 0700, or check the one that is there. */
+int krn_state_dir_make(const char *dir, char *error, size_t error_size);
+
 /** New options for the same entries.  @param manifest  GIVE.  On any error the old one goes on. */
 int krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *error, size_t error_size);
 /** Free retired generations that nobody uses any more. */

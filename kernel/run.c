@@ -154,9 +154,8 @@ loop_done(struct run *run)
 	uv_loop_close(&run->loop);
 }
 
-/* As many descriptors as allowed; no core files, they would hold keys. */
-static void
-set_limits(void)
+void
+krn_limit_process(void)
 {
 	struct rlimit l;
 
@@ -230,7 +229,7 @@ krn_run(const struct krn_run_args *args)
 	char error[ERROR_SIZE] = "";
 
 	krn_sockets_adopt();
-	set_limits();
+	krn_limit_process();
 	if (krn_manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
 		return cannot_start(error);
 	if (krn_log_start(&manifest->node, error, sizeof(error)) < 0) {
