@@ -276,7 +276,8 @@ run_of_plugin(struct request *rq, int argc, char **argv)
 int
 gh_main(int argc, char **argv)
 {
-	struct request rq = { .args = { .manifest = GH_MANIFEST, .state_dir = DEFAULT_STATE_DIR } };
+	struct request rq = { .args = { .manifest = GH_MANIFEST, .state_dir = DEFAULT_STATE_DIR,
+		.argv = argv } };
 
 	if (argc < 2) {
 		fputs(usage, stderr);

@@ -19,16 +19,19 @@ struct krn_pool;
 struct krn_events;
 struct krn_mounts;
 
-/** A listener of the manifest with its sockets: one per worker. */
+/** A listener of the manifest with its sockets.  Worker w serves those whose number modulo
+ *  worker_count is w. */
 struct krn_listen {
 	struct gh_listener listener;     /**< Strings belong to the first generation's manifest. */
 	const struct gh_engine_v1 *engine;
 	struct gh_inst *engine_inst;
-	int *fds;                        /**< worker_count of them; -1: not open. */
+	int *fds;
+	unsigned fd_count;               /**< At least worker_count, once open. */
+	bool is_prepared;                /**< Its engine has checked it. */
 	struct gh_metric *refused;
 };
 
-/** What a worker serves of one listener. */
+/** What a worker serves of one listener on one of its sockets. */
 struct krn_port {
 	struct gh_worker *worker;
 	struct krn_listen *listen;
@@ -112,12 +115,10 @@ void krn_generation_drop(struct krn_generation *gen);
 void krn_worker_adopt(struct gh_worker *worker, struct krn_generation *gen);
 
 /* kernel/sockets.c */
-/** Bind every listener: a trial without SO_REUSEPORT first, then one socket per worker. */
+/** Bind every listener: to what was passed on, or new, after a trial without SO_REUSEPORT. */
 int krn_sockets_open(struct krn_node *node, char *error, size_t error_size);
 int krn_sockets_listen(struct krn_node *node, char *error, size_t error_size);
 void krn_sockets_close(struct krn_node *node);
-/** Sockets handed over by systemd or a predecessor (LISTEN_FDS, LISTEN_PID).  Call once, early. */
-void krn_sockets_adopt(void);
 
 struct krn_events *krn_node_events(struct krn_node *node);
 

@@ -11,6 +11,7 @@ struct krn_run_args {
 	const char *manifest;    /**< Path of the manifest. */
 	const char *state_dir;   /**< Directory for the node's files. */
 	const char *plugin_path; /**< Colon-separated directories; NULL: the default. */
+	char **argv;             /**< As the program was started, for its successor. */
 };
 
 /** As many descriptors as allowed, no new privileges, and no core files, which would hold keys. */

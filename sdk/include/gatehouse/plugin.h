@@ -192,7 +192,9 @@ struct gh_plugin {
 	size_t config_size, process_size, worker_size;
 	/** Once per process, after the providers of all needs were opened.  MAIN.  @param config BORROW:
 	 *  fixed options may be used.  On error it has logged the reason (gh_inst_log) and freed what it
-	 *  took itself; close() is not called and the node does not start. */
+	 *  took itself; close() is not called and the node does not start.  GH_EAGAIN: another process
+	 *  holds what it needs (logged as LOG_NOTICE at most); while a node takes over from one that still
+	 *  runs, that one ends first, and open() is called once more, on a zeroed block. */
 	int (*open)(void *process, const void *config, struct gh_inst *inst);
 	/** MAIN, after all workers have stopped; no hook, handler or job of this entry runs any more. */
 	void (*close)(void *process);
