@@ -32,8 +32,10 @@ find_entry(const struct krn_set *set, const char *name, const char *path, struct
 		if (find_row(&set->insts[i], name) == NULL)
 			continue;
 		if (found != NULL) {
-			fprintf(stderr, "gatehouse: %s: '%.*s' and '%.*s' both have the command '%s'\n",
-				path, GH_STR_ARG(found->label), GH_STR_ARG(set->insts[i].label), name);
+			fprintf(stderr,
+				"gatehouse: %s: '%.*s' and '%.*s' both have the command '%s'\n",
+				path, GH_STR_ARG(found->label), GH_STR_ARG(set->insts[i].label),
+				name);
 			return EXIT_USAGE;
 		}
 		found = &set->insts[i];
@@ -48,15 +50,15 @@ find_entry(const struct krn_set *set, const char *name, const char *path, struct
 }
 
 static int
-run_entry(const struct krn_manifest *m, const struct gh_inst *inst, const struct krn_run_args *args,
+run_entry(const struct manifest *m, const struct gh_inst *inst, const struct krn_run_args *args,
 	int argc, char **argv)
 {
 	const struct gh_plugin *d = inst->desc;
 	struct options_config config = { .opts = NULL };
 	char error[ERROR_BYTES] = "";
 
-	if (options_fill(d->opts, d->config_size, m->entries[inst->index].options, m->path, inst->label,
-			&config, error, sizeof(error)) < 0 ||
+	if (options_fill(d->opts, d->config_size, m->entries[inst->index].options, m->path,
+			inst->label, &config, error, sizeof(error)) < 0 ||
 		krn_state_dir_make(args->state_dir, error, sizeof(error)) < 0) {
 		fprintf(stderr, "gatehouse: cannot %s: %s\n", argv[0], error);
 		options_done(&config);
@@ -71,14 +73,14 @@ run_entry(const struct krn_manifest *m, const struct gh_inst *inst, const struct
 int
 krn_run_command(const struct krn_run_args *args, bool was_given, int argc, char **argv)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 	struct krn_set *set = NULL;
 	struct gh_inst *inst = NULL;
 	char error[ERROR_BYTES] = "";
 	int code;
 
 	krn_limit_process();
-	int r = krn_manifest_load(args->manifest, &m, error, sizeof(error));
+	int r = manifest_load(args->manifest, &m, error, sizeof(error));
 
 	if (r == GH_ENOENT && !was_given) {
 		fprintf(stderr, "gatehouse: unknown command '%s'; see gatehouse --help\n", argv[0]);
@@ -94,6 +96,6 @@ krn_run_command(const struct krn_run_args *args, bool was_given, int argc, char 
 		code = run_entry(m, inst, args, argc, argv);
 out:
 	krn_set_free(set);
-	krn_manifest_free(m);
+	manifest_free(m);
 	return code;
 }

@@ -57,7 +57,7 @@ krn_state_dir_make(const char *dir, char *error, size_t error_size)
 
 /* The listener's engine is the entry it names, which must provide engine/1. */
 static int
-bind_listener(struct krn_node *node, const struct krn_listener_decl *decl, struct krn_listen *l, char *error,
+bind_listener(struct krn_node *node, const struct manifest_listener *decl, struct krn_listen *l, char *error,
 	size_t error_size)
 {
 	char labels[96];
@@ -145,7 +145,7 @@ make_metrics(struct krn_node *node)
 }
 
 int
-krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *state_dir,
+krn_node_new(struct manifest *manifest, struct krn_set *set, const char *state_dir,
 	struct krn_node **ret_node, char *error, size_t error_size)
 {
 	struct krn_node *node = calloc(1, sizeof(*node));
@@ -154,7 +154,7 @@ krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *sta
 	snprintf(error, error_size, "out of memory");
 	if (node == NULL) {
 		krn_set_free(set);
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return GH_ENOMEM;
 	}
 	node->manifest = manifest;
@@ -464,7 +464,7 @@ krn_node_free(struct krn_node *node)
 	if (set != NULL)
 		free_blocks(node);
 	krn_set_free(set);
-	krn_manifest_free(node->manifest);
+	manifest_free(node->manifest);
 	free(node);
 }
 

@@ -42,7 +42,7 @@ struct krn_port {
 struct krn_generation {
 	struct krn_node *node;
 	unsigned number;
-	struct krn_manifest *manifest;
+	struct manifest *manifest;
 	struct options_config *configs;      /**< Per entry. */
 	size_t started;                  /**< Entries of start_order whose start() has run. */
 	struct gh_plan *plan;
@@ -58,7 +58,7 @@ struct krn_node {
 	struct krn_set *set;
 	struct krn_generation *gen;      /**< Current; MAIN. */
 	struct krn_generation *retired;  /**< Old ones whose workers are not all done; MAIN. */
-	struct krn_manifest *manifest;   /**< Of the first generation: names and listeners stay. */
+	struct manifest *manifest;   /**< Of the first generation: names and listeners stay. */
 	struct gh_worker *workers;
 	unsigned worker_count;
 	struct krn_listen *listens;
@@ -81,7 +81,7 @@ struct krn_node {
 /** @param manifest  GIVE.  @param set  GIVE: what krn_set_new() made of the manifest.
  *  @param state_dir  BORROW, or NULL: the node writes no files.
  *  @param[out] error  >= 512 bytes.  @return 0 or why the node cannot start. */
-int krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *state_dir,
+int krn_node_new(struct manifest *manifest, struct krn_set *set, const char *state_dir,
 	struct krn_node **ret_node, char *error, size_t error_size);
 int krn_node_open(struct krn_node *node, char *error, size_t error_size);
 int krn_node_start(struct krn_node *node, char *error, size_t error_size);
@@ -93,14 +93,14 @@ void krn_node_free(struct krn_node *node);
 int krn_state_dir_make(const char *dir, char *error, size_t error_size);
 
 /** New options for the same entries.  @param manifest  GIVE.  On any error the old one goes on. */
-int krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *error, size_t error_size);
+int krn_node_reload(struct krn_node *node, struct manifest *manifest, char *error, size_t error_size);
 /** Free retired generations that nobody uses any more. */
 void krn_node_reap(struct krn_node *node);
 /** End the transactions of retired generations whose drain_ms has passed. */
 void krn_node_cut_retired(struct krn_node *node);
 
 /* kernel/generation.c */
-int krn_generation_new(struct krn_node *node, struct krn_manifest *manifest,
+int krn_generation_new(struct krn_node *node, struct manifest *manifest,
 	struct krn_generation **ret_gen, char *error, size_t error_size);
 /** start() of every entry, in order.  On failure krn_generation_free() stops those that ran. */
 int krn_generation_start(struct krn_generation *gen, char *error, size_t error_size);

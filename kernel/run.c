@@ -98,12 +98,12 @@ static void
 on_reload(uv_signal_t *handle, int signum)
 {
 	struct run *run = handle->data;
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	char error[ERROR_SIZE] = "";
 
 	(void)signum;
 	notify("RELOADING=1");
-	int r = krn_manifest_load(run->args->manifest, &manifest, error, sizeof(error));
+	int r = manifest_load(run->args->manifest, &manifest, error, sizeof(error));
 
 	if (r == GH_OK)
 		r = krn_node_reload(run->node, manifest, error, sizeof(error));
@@ -268,20 +268,20 @@ int
 krn_run(const struct krn_run_args *args)
 {
 	struct run run = { .args = args };
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char error[ERROR_SIZE] = "";
 
 	krn_upgrade_take();
 	krn_limit_process();
-	if (krn_manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
+	if (manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
 		return cannot_start(error);
 	if (krn_log_start(&manifest->node, error, sizeof(error)) < 0) {
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return cannot_start(error);
 	}
 	if (krn_set_new(manifest, args->plugin_path, &set, error, sizeof(error)) < 0) {
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return cannot_start(error);
 	}
 	if (krn_node_new(manifest, set, args->state_dir, &run.node, error, sizeof(error)) < 0)

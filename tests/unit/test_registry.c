@@ -79,14 +79,14 @@ load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, voi
 static int
 make(const char *text, struct krn_set **ret_set)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
 	error[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(
-		krn_manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
+		manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
 	int r = krn_set_new_with(m, load, NULL, ret_set, error, sizeof(error));
 
-	krn_manifest_free(m); /* The set must not point into it. */
+	manifest_free(m); /* The set must not point into it. */
 	return r;
 }
 
