@@ -286,14 +286,19 @@ count_ports(const struct krn_node *node, unsigned worker)
 	return n;
 }
 
-/* On each worker: adopt the generation and serve every listener. */
+static void
+adopt_first(struct gh_worker *worker, void *arg)
+{
+	krn_worker_adopt(worker, arg);
+}
+
+/* On each worker: serve its share of every listener's sockets. */
 static void
 open_ports(struct gh_worker *worker, void *arg)
 {
 	struct open_ports *o = arg;
 	struct krn_node *node = o->node;
 
-	krn_worker_adopt(worker, node->gen);
 	worker->ports = calloc(count_ports(node, worker->index) + 1, sizeof(*worker->ports));
 	if (worker->ports == NULL)
 		o->result = GH_ENOMEM;
@@ -315,17 +320,33 @@ open_ports(struct gh_worker *worker, void *arg)
 int
 krn_node_start(struct krn_node *node, char *error, size_t error_size)
 {
-	struct open_ports o = { node, GH_OK };
-	int r;
-
 	for (unsigned i = 0; i < node->worker_count; i++) {
-		r = krn_worker_launch(&node->workers[i]);
+		int r = krn_worker_launch(&node->workers[i]);
+
 		if (r < 0) {
 			snprintf(error, error_size, "worker %u cannot start: %s", i, gh_strerror(r));
 			return r;
 		}
+		krn_worker_ask(&node->workers[i], adopt_first, node->gen);
 	}
-	r = krn_sockets_listen(node, error, error_size); /* last: who connects is to be answered */
+	return GH_OK;
+}
+
+const struct gh_inst *
+krn_node_unready(const struct krn_node *node)
+{
+	for (size_t i = 0; i < node->set->n; i++)
+		if (atomic_load(&node->set->insts[i].is_unready))
+			return &node->set->insts[i];
+	return NULL;
+}
+
+int
+krn_node_listen(struct krn_node *node, char *error, size_t error_size)
+{
+	struct open_ports o = { node, GH_OK };
+	int r = krn_sockets_listen(node, error, error_size);
+
 	if (r < 0)
 		return r;
 	atomic_store(&node->is_serving, true);

@@ -4,7 +4,7 @@
  * @brief The running node: entries, generations, workers, pool, sockets.
  *
  * Life: krn_node_new() makes it of a manifest and its entries; krn_node_open() opens process blocks and the first generation;
- * krn_node_start() starts the workers and serves; krn_node_stop() drains and ends them;
+ * krn_node_start() starts the workers, krn_node_listen() serves; krn_node_stop() drains and ends them;
  * krn_node_free() closes everything in reverse order.  All MAIN.
  */
 #ifndef KERNEL_NODE_H
@@ -85,6 +85,9 @@ int krn_node_new(struct manifest *manifest, struct krn_set *set, const char *sta
 	struct krn_node **ret_node, char *error, size_t error_size);
 int krn_node_open(struct krn_node *node, char *error, size_t error_size);
 int krn_node_start(struct krn_node *node, char *error, size_t error_size);
+int krn_node_listen(struct krn_node *node, char *error, size_t error_size);
+/** The first entry that said it cannot serve yet, or NULL. */
+const struct gh_inst *krn_node_unready(const struct krn_node *node);
 /** Accept no more, let transactions finish for up to @p drain_ms, end the workers. */
 void krn_node_stop(struct krn_node *node, uint64_t drain_ms);
 void krn_node_free(struct krn_node *node);

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <syslog.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "kernel/event.h"
@@ -26,6 +27,8 @@
 #define EXIT_CANNOT_START 78
 #define ERROR_SIZE 1024
 #define CUT_EVERY_MS 500
+#define READY_WAIT_MS 10000 /* for entries that are not ready, before a successor listens */
+#define READY_STEP_US 5000
 
 struct run {
 	const struct krn_run_args *args;
@@ -231,6 +234,40 @@ cannot_start(const char *error)
 	return EXIT_CANNOT_START;
 }
 
+/* What a predecessor serves, or what waits in its queues, is not to meet "not ready". */
+static void
+await_ready(struct run *run)
+{
+	uint64_t until = gh_mono_ns() + READY_WAIT_MS * UINT64_C(1000000);
+	const struct gh_inst *inst;
+
+	while ((inst = krn_node_unready(run->node)) != NULL && !run->is_ending &&
+		gh_mono_ns() < until) {
+		uv_run(&run->loop, UV_RUN_NOWAIT);
+		usleep(READY_STEP_US);
+	}
+	if (inst != NULL)
+		krn_log(LOG_WARNING, GH_STR("kernel"), GH_STR_NONE,
+			"listening although %.*s is not ready", GH_STR_ARG(inst->label));
+}
+
+static int
+start(struct run *run, char *error, size_t error_size)
+{
+	int r = krn_node_start(run->node, error, error_size);
+
+	if (r < 0)
+		return r;
+	if (krn_upgrade_is_one())
+		await_ready(run);
+	r = krn_node_listen(run->node, error, error_size);
+	if (r < 0)
+		return r;
+	announce(run->node);
+	krn_predecessor_ready();
+	return GH_OK;
+}
+
 /* Serve until a signal says otherwise. */
 static int
 serve(struct run *run, char *error, size_t error_size)
@@ -245,10 +282,8 @@ serve(struct run *run, char *error, size_t error_size)
 	int r = krn_node_open(run->node, error, error_size);
 
 	if (r == GH_OK) {
-		r = krn_node_start(run->node, error, error_size);
+		r = start(run, error, error_size);
 		if (r == GH_OK) {
-			announce(run->node);
-			krn_predecessor_ready();
 			while (!run->is_ending)
 				uv_run(&run->loop, UV_RUN_DEFAULT);
 			if (!run->successor.has_taken) {

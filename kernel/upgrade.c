@@ -64,6 +64,12 @@ krn_upgrade_close_rest(void)
 }
 
 bool
+krn_upgrade_is_one(void)
+{
+	return is_from_predecessor;
+}
+
+bool
 krn_predecessor_holds(void)
 {
 	return given.link >= 0;

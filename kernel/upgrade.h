@@ -26,6 +26,8 @@ void krn_upgrade_take(void);
 int krn_upgrade_socket(const struct listen_address *address);
 /** Sockets that no listener wanted. */
 void krn_upgrade_close_rest(void);
+/** Did a predecessor start this process? */
+bool krn_upgrade_is_one(void);
 /** Is there a predecessor that still has its databases open? */
 bool krn_predecessor_holds(void);
 /** Ask it to end, and wait until it has.  @return 0, GH_ETIMEDOUT. */

@@ -83,14 +83,15 @@ def refused_upgrade(node, why):
 
 
 class Load:
-    """Threads that open connections one after another, each for one request."""
+    """Threads that open connections one after another, each for one request of `path` on the gateway's port, or
+    of `page` on the management port."""
 
-    def __init__(self, node, path, threads=3):
+    def __init__(self, node, path, threads=3, page="/healthz"):
         self.failed, self.count, self._stop = [], 0, threading.Event()
         tls = ssl._create_unverified_context()
         self.calls = [
             (lambda: http.client.HTTPConnection("localhost", node.http_port, timeout=30), path),
-            (lambda: http.client.HTTPSConnection("localhost", node.mgmt_port, timeout=30, context=tls), "/healthz"),
+            (lambda: http.client.HTTPSConnection("localhost", node.mgmt_port, timeout=30, context=tls), page),
         ]
         self._threads = [threading.Thread(target=self._run, args=self.calls[i % 2]) for i in range(threads * 2)]
 
@@ -191,6 +192,35 @@ def test_without_anything_that_is_locked(new_node, tmp_path):
     assert load.failed == []
     assert "waits for this one to end" not in node.log
     assert node.log.count("serves: draining") == 3
+    node.stop()
+
+
+@pytest.mark.skipif("GATEHOUSE_BUILD" not in os.environ, reason="the probe is not installed")
+@pytest.mark.parametrize("store", ["", ", leveldb"])
+def test_new_process_is_ready_before_it_listens(new_node, tmp_path, store):
+    manifest = tmp_path / "late.yaml"
+    manifest.write_text(BARE.format(workers=2).replace("[ http ]", f"[ http, late_probe: {{ after: 500ms }}{store} ]"))
+    node = new_node(manifest=manifest)
+    node.env["GATEHOUSE_PLUGIN_PATH"] += f":{os.environ['GATEHOUSE_BUILD']}/tests/integration/probe/.libs"
+    node.start()
+    with Load(node, "/late", page="/readyz") as load:
+        load.more()
+        upgrade(node)
+        load.more()
+    assert [f for f in load.failed if "/late" in f or "503" not in f] == []  # /readyz: while it drains
+    assert ("waits for this one to end" in node.log) == bool(store)
+    node.stop()
+
+
+def test_new_process_does_not_wait_for_ever(new_node, tmp_path):
+    manifest = tmp_path / "late.yaml"
+    manifest.write_text(BARE.format(workers=1).replace("[ http ]", "[ http, late_probe: { after: 1h } ]"))
+    node = new_node(manifest=manifest)
+    node.env["GATEHOUSE_PLUGIN_PATH"] += f":{os.environ['GATEHOUSE_BUILD']}/tests/integration/probe/.libs"
+    node.spawn()
+    wait_until(lambda: "ready: " in node.log or node.process.poll() is not None, DEADLINE_S, what="it listens")
+    upgrade(node)
+    assert "listening although late_probe is not ready" in node.log
     node.stop()
 
 

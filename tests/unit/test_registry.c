@@ -304,7 +304,7 @@ test_abi_refused(void)
 	bad.abi_major = 7;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);
 	CU_ASSERT_STRING_EQUAL(
-		error, "plugin p: descriptor: it was built for ABI 7.1, this is ABI 0.1");
+		error, "plugin p: descriptor: it was built for ABI 7.2, this is ABI 0.2");
 	bad = good;
 	bad.abi_minor++;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);
