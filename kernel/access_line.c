@@ -13,10 +13,10 @@
 /* Eleven values of this length fit on a line. */
 #define VALUE_MAX 1280u
 
-static _Atomic int format = KRN_ACCESS_OFF;
+static _Atomic int format = MANIFEST_ACCESS_OFF;
 
 void
-krn_access_set_format(enum krn_access_format new_format)
+krn_access_set_format(enum manifest_access_format new_format)
 {
 	atomic_store(&format, (int)new_format);
 }
@@ -24,7 +24,7 @@ krn_access_set_format(enum krn_access_format new_format)
 bool
 krn_access_is_on(void)
 {
-	return atomic_load_explicit(&format, memory_order_relaxed) != KRN_ACCESS_OFF;
+	return atomic_load_explicit(&format, memory_order_relaxed) != MANIFEST_ACCESS_OFF;
 }
 
 /* "05/Jun/2024:06:11:00 +0000", made once per second and thread. */
@@ -55,10 +55,10 @@ krn_access_log(const struct access_entry *entry)
 	int now = atomic_load_explicit(&format, memory_order_relaxed);
 	struct line line;
 
-	if (now == KRN_ACCESS_OFF)
+	if (now == MANIFEST_ACCESS_OFF)
 		return;
 	line_init(&line, VALUE_MAX);
-	if (now == KRN_ACCESS_JSON)
+	if (now == MANIFEST_ACCESS_JSON)
 		access_line_json(&line, entry);
 	else
 		access_line_common(&line, entry, clf_time(entry->time_us));

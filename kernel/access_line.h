@@ -5,11 +5,11 @@
  */
 #ifndef KERNEL_ACCESS_LINE_H
 #define KERNEL_ACCESS_LINE_H
-#include "kernel/manifest.h"
 #include "lib/line/line.h"
+#include "lib/manifest/manifest.h"
 
 /** How the access log writes from now on.  MAIN. */
-void krn_access_set_format(enum krn_access_format format);
+void krn_access_set_format(enum manifest_access_format format);
 /** Queue a finished line for the access log.  ANY. */
 void krn_log_access_line(const struct line *line);
 

@@ -52,11 +52,14 @@ static const char usage[] =
 	"       gatehouse check   [--manifest FILE] [--plugin-path PATH]\n"
 	"       gatehouse plugins [--plugin-path PATH] [--schema NAME]\n"
 	"       gatehouse version [--build]\n"
+	"       gatehouse NAME    [--manifest FILE] [--state DIR] [--plugin-path PATH] [ARGUMENT...]\n"
 	"\n"
 	"  run      serve until SIGTERM\n"
 	"  check    load the plugins and parse every option, print what would run, start nothing\n"
 	"  plugins  list what can be loaded, or print the options of one as JSON Schema\n"
 	"  version  print the version, with --build what was built in and what was left out\n"
+	"  NAME     a command of a plugin that the manifest loads, as check lists them; what stands\n"
+	"           behind -- is never taken for an option of gatehouse\n"
 	"\n"
 	"  --manifest FILE     default: " GH_MANIFEST "\n"
 	"  --state DIR         default: " DEFAULT_STATE_DIR "\n"
@@ -119,7 +122,7 @@ static const struct command {
 	const char *name;
 	int (*fn)(const struct request *rq);
 	unsigned options; /* A set of option_bit. */
-} commands[] = {
+} own_commands[] = {
 	{ "run", run, OPT_MANIFEST | OPT_STATE | OPT_PLUGIN_PATH },
 	{ "check", check, OPT_MANIFEST | OPT_STATE | OPT_PLUGIN_PATH },
 	{ "plugins", plugins, OPT_PLUGIN_PATH | OPT_SCHEMA },
@@ -133,10 +136,16 @@ static const struct command {
 static const struct command *
 find_command(const char *name)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]); i++)
+		if (strcmp(own_commands[i].name, name) == 0)
+			return &own_commands[i];
 	return NULL;
+}
+
+bool
+krn_is_own_command(const char *name)
+{
+	return find_command(name) != NULL;
 }
 
 static void
@@ -206,10 +215,69 @@ parse_options(const struct command *command, int argc, char **argv, struct reque
 	return optind < argc ? refuse_usage("unexpected argument", argv[optind]) : 0;
 }
 
+/* ---- Commands of plugins --------------------------------------------------------------------- */
+
+/** Is it the option at @p *at, as --name=VALUE or --name VALUE?  Moves @p *at to its last word.
+ *  @param[out] value  NULL: it is missing. */
+static bool
+is_option(const struct option *o, char **argv, int *at, const char **value)
+{
+	const char *word = argv[*at];
+	size_t n = strlen(o->name);
+
+	if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, o->name, n) != 0 ||
+		(word[2 + n] != '\0' && word[2 + n] != '='))
+		return false;
+	*value = word[2 + n] == '=' ? word + 3 + n : argv[*at + 1];
+	if (word[2 + n] == '\0' && *value != NULL)
+		++*at;
+	return true;
+}
+
+/** @return the option that the word at @p *at is and that commands of plugins leave to us, or NULL. */
+static const struct option *
+find_option(char **argv, int *at, const char **value)
+{
+	for (const struct option *o = long_options; o->name != NULL; o++)
+		if ((o->val & (OPT_MANIFEST | OPT_STATE | OPT_PLUGIN_PATH)) != 0 &&
+			is_option(o, argv, at, value))
+			return o;
+	return NULL;
+}
+
+/** @param argv  begins with the command; what is ours is taken out of it. */
+static int
+run_of_plugin(struct request *rq, int argc, char **argv)
+{
+	bool was_given = false;
+	int kept = 1, at = 1;
+
+	for (; at < argc && strcmp(argv[at], "--") != 0; at++) {
+		const char *value = NULL;
+		const struct option *o = find_option(argv, &at, &value);
+
+		if (o == NULL) {
+			argv[kept++] = argv[at];
+			continue;
+		}
+		if (value == NULL)
+			return refuse_usage("a value is missing behind", argv[at]);
+		if (value[0] == '\0')
+			return refuse_usage("an empty value for the option", o->name);
+		take_option(rq, o->val, value);
+		was_given = was_given || o->val == OPT_MANIFEST;
+	}
+	while (++at < argc) /* behind the "--" */
+		argv[kept++] = argv[at];
+	argv[kept] = NULL;
+	return krn_run_command(&rq->args, was_given, kept, argv);
+}
+
 int
 gh_main(int argc, char **argv)
 {
-	struct request rq = { .args = { .manifest = GH_MANIFEST, .state_dir = DEFAULT_STATE_DIR } };
+	struct request rq = { .args = { .manifest = GH_MANIFEST, .state_dir = DEFAULT_STATE_DIR,
+		.argv = argv } };
 
 	if (argc < 2) {
 		fputs(usage, stderr);
@@ -221,11 +289,11 @@ gh_main(int argc, char **argv)
 	}
 	const struct command *command = find_command(argv[1]);
 
-	if (command == NULL)
-		return refuse_usage("unknown command", argv[1]);
-	int r = parse_options(command, argc - 1, argv + 1, &rq);
+	int r;
 
-	if (r == 0)
+	if (command == NULL)
+		r = run_of_plugin(&rq, argc - 1, argv + 1);
+	else if ((r = parse_options(command, argc - 1, argv + 1, &rq)) == 0)
 		r = command->fn(&rq);
 	if (r < 0)
 		r = 0;

@@ -27,7 +27,7 @@ fill_configs(struct krn_generation *gen, char *error, size_t error_size)
 }
 
 int
-krn_generation_new(struct krn_node *node, struct krn_manifest *manifest, struct krn_generation **ret_gen,
+krn_generation_new(struct krn_node *node, struct manifest *manifest, struct krn_generation **ret_gen,
 	char *error, size_t error_size)
 {
 	struct krn_generation *gen = calloc(1, sizeof(*gen));
@@ -80,7 +80,7 @@ krn_generation_free(struct krn_generation *gen)
 	free(gen->pins);
 	free(gen->mount_steps);
 	if (gen->manifest != gen->node->manifest)
-		krn_manifest_free(gen->manifest);
+		manifest_free(gen->manifest);
 	free(gen);
 }
 
@@ -147,7 +147,7 @@ same_listener(const struct gh_listener *a, const struct gh_listener *b)
 }
 
 static bool
-same_entry(const struct krn_entry *a, const struct krn_entry *b)
+same_entry(const struct manifest_entry *a, const struct manifest_entry *b)
 {
 	if (!gh_str_eq(a->plugin, b->plugin) || !gh_str_eq(a->label, b->label) ||
 		a->provide_count != b->provide_count || a->need_count != b->need_count ||
@@ -165,9 +165,9 @@ same_entry(const struct krn_entry *a, const struct krn_entry *b)
 
 /* Entries, listeners and sizes are fixed; only options and logging may differ. */
 static int
-check_same_house(struct krn_node *node, const struct krn_manifest *m, char *error, size_t error_size)
+check_same_house(struct krn_node *node, const struct manifest *m, char *error, size_t error_size)
 {
-	const struct krn_manifest *old = node->manifest;
+	const struct manifest *old = node->manifest;
 
 	if (m->entry_count != old->entry_count)
 		return refuse(error, error_size, GH_STR("plugins"));
@@ -230,7 +230,7 @@ adopt(struct gh_worker *worker, void *arg)
 }
 
 int
-krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *error, size_t error_size)
+krn_node_reload(struct krn_node *node, struct manifest *manifest, char *error, size_t error_size)
 {
 	struct krn_generation *gen = NULL;
 	int r = check_same_house(node, manifest, error, error_size);
@@ -238,7 +238,7 @@ krn_node_reload(struct krn_node *node, struct krn_manifest *manifest, char *erro
 	if (r == GH_OK)
 		r = krn_generation_new(node, manifest, &gen, error, error_size);
 	if (r < 0) {
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		goto out;
 	}
 	r = check_fixed(node, gen, error, error_size);

@@ -30,7 +30,7 @@ cannot_start(const char *error)
 /** Parse the options of every entry, and forget them again. */
 static int
 check_options(
-	const struct krn_manifest *m, const struct krn_set *set, char *error, size_t error_size)
+	const struct manifest *m, const struct krn_set *set, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct gh_plugin *desc = set->insts[i].desc;
@@ -132,7 +132,18 @@ print_mounts(const struct krn_set *set)
 }
 
 static void
-print_listeners(const struct krn_manifest *m)
+print_commands(const struct krn_set *set)
+{
+	printf("commands\n");
+	for (size_t i = 0; i < set->n; i++)
+		for (const struct gh_command_row *row = set->insts[i].desc->commands;
+			row != NULL && row->name != NULL; row++)
+			printf("  %-16s %.*s: %s\n", row->name, GH_STR_ARG(set->insts[i].label),
+				row->help);
+}
+
+static void
+print_listeners(const struct manifest *m)
 {
 	printf("listeners\n");
 	for (size_t i = 0; i < m->listener_count; i++) {
@@ -149,12 +160,12 @@ print_listeners(const struct krn_manifest *m)
 int
 krn_check(const char *manifest_path, const char *plugin_path)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 	struct krn_set *set = NULL;
 	char error[ERROR_BYTES] = "";
 	int code = 0;
 
-	if (krn_manifest_load(manifest_path, &m, error, sizeof(error)) < 0 ||
+	if (manifest_load(manifest_path, &m, error, sizeof(error)) < 0 ||
 		krn_set_new(m, plugin_path, &set, error, sizeof(error)) < 0 ||
 		check_options(m, set, error, sizeof(error)) < 0) {
 		code = cannot_start(error);
@@ -165,10 +176,11 @@ krn_check(const char *manifest_path, const char *plugin_path)
 	print_services(set);
 	print_hooks(set);
 	print_mounts(set);
+	print_commands(set);
 	print_listeners(m);
 out:
 	krn_set_free(set);
-	krn_manifest_free(m);
+	manifest_free(m);
 	return code;
 }
 

@@ -11,7 +11,7 @@
 #include <gatehouse/plugin.h>
 #include <stdatomic.h>
 
-#include "kernel/manifest.h"
+#include "lib/manifest/manifest.h"
 #include "lib/options/options.h"
 
 struct krn_node; /* kernel/node.h: the running node */
@@ -70,12 +70,12 @@ bool krn_is_service_name(struct gh_str name);
 /** Load every entry, narrow what they provide, bind what they need, order them, check engines and
  *  mounts.  @return as krn_load; GH_ECONFLICT (a label twice, an ambiguous need, a cycle, equal
  *  mounts). */
-int krn_set_new(const struct krn_manifest *manifest, const char *plugin_path,
+int krn_set_new(const struct manifest *manifest, const char *plugin_path,
 	struct krn_set **ret_set, char *error, size_t error_size);
 /** krn_set_new() with a loader of the caller's: krn_load() is one, @p arg being the plugin path. */
 typedef int krn_load_fn(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc,
 	void **ret_handle, char *error, size_t error_size);
-int krn_set_new_with(const struct krn_manifest *manifest, krn_load_fn *load, const char *arg,
+int krn_set_new_with(const struct manifest *manifest, krn_load_fn *load, const char *arg,
 	struct krn_set **ret_set, char *error, size_t error_size);
 void krn_set_free(struct krn_set *set);
 /** @return the entry of that label, or NULL. */

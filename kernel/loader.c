@@ -14,10 +14,12 @@
 
 #include "kernel/base.h"
 #include "kernel/inst.h"
+#include "kernel/run.h"
 
 enum {
 	ROWS_MAX = 256,                 /* A table that goes on longer has lost its end. */
 	HOOK_NAME_MAX = 64,
+	COMMAND_NAME_MAX = 32,
 	BLOCK_MAX_BYTES = 64 << 20,     /* Of a plugin's process, worker or configuration block. */
 	EVENT_QUEUE_MAX = 65536,
 	MOUNT_BODY_MAX_BYTES = 1 << 30,
@@ -158,16 +160,19 @@ check_abi(const struct check *c, const struct gh_plugin *d)
 	if (d->abi_minor > GH_ABI_MINOR)
 		return refuse(c, GH_EVERSION, "it needs ABI %u.%u, this is only %u.%u",
 			d->abi_major, d->abi_minor, GH_ABI_MAJOR, GH_ABI_MINOR);
+	if (d->size != sizeof(*d)) /* before its last members are read */
+		return refuse(c, GH_EVERSION, "its descriptor has %u bytes where this ABI has %zu",
+			d->size, sizeof(*d));
 	const struct {
 		const char *what;
 		size_t has, needs;
 	} sizes[] = {
-		{ "descriptor", d->size, sizeof(struct gh_plugin) },
 		{ "row of options", d->opt_size, sizeof(struct gh_opt) },
 		{ "row of hooks", d->hook_size, sizeof(struct gh_hook_row) },
 		{ "row of services", d->service_size, sizeof(struct gh_service_row) },
 		{ "row of mounts", d->mount_size, sizeof(struct gh_mount_row) },
 		{ "row of events", d->event_size, sizeof(struct gh_event_row) },
+		{ "row of commands", d->command_size, sizeof(struct gh_command_row) },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
@@ -361,6 +366,37 @@ check_events(const struct check *c, const struct gh_plugin *d)
 	return 0;
 }
 
+static bool
+is_command_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= COMMAND_NAME_MAX && name[n] == '\0' && name[0] >= 'a';
+}
+
+static int
+check_commands(const struct check *c, const struct gh_plugin *d)
+{
+	unsigned n = 0;
+
+	for (const struct gh_command_row *row = d->commands; row != NULL && row->name != NULL;
+		row++, n++) {
+		if (n == ROWS_MAX)
+			return wrong(c, "the table has no end");
+		if (!is_command_name(row->name))
+			return wrong(c, "'%.64s' is not a name of lower-case letters, digits and '-'",
+				row->name);
+		if (krn_is_own_command(row->name))
+			return refuse(c, GH_ECONFLICT, "'%s' is a command of gatehouse itself", row->name);
+		if (row->fn == NULL || row->help == NULL || row->help[0] == '\0')
+			return wrong(c, "'%s' has no function or no help", row->name);
+		for (const struct gh_command_row *other = d->commands; other != row; other++)
+			if (strcmp(other->name, row->name) == 0)
+				return wrong(c, "'%s' stands in the table twice", row->name);
+	}
+	return 0;
+}
+
 int
 krn_check_descriptor(
 	const struct gh_plugin *desc, struct gh_str name, char *error, size_t error_size)
@@ -377,6 +413,7 @@ krn_check_descriptor(
 		{ "hooks", check_hooks },
 		{ "mounts", check_mounts },
 		{ "events", check_events },
+		{ "commands", check_commands },
 	};
 	struct check c = { .name = name, .error = error, .error_size = error_size };
 

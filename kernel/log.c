@@ -275,12 +275,12 @@ krn_log_access_line(const struct line *line)
 
 /* Open the access file and put it in the place of the present one. */
 static int
-open_access(const struct krn_node_options *options, char *error, size_t error_size)
+open_access(const struct manifest_node *options, char *error, size_t error_size)
 {
 	char path[4096];
 	int fd, present = atomic_load(&log_state.access_fd);
 
-	if (options->access_format == KRN_ACCESS_OFF)
+	if (options->access_format == MANIFEST_ACCESS_OFF)
 		return 0; /* a descriptor that is open stays, for lines on their way */
 	if (options->access_file.n == 0) {
 		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -313,14 +313,14 @@ open_access(const struct krn_node_options *options, char *error, size_t error_si
 }
 
 int
-krn_log_reconfigure(const struct krn_node_options *options, char *error, size_t error_size)
+krn_log_reconfigure(const struct manifest_node *options, char *error, size_t error_size)
 {
 	int r = open_access(options, error, error_size);
 
 	if (r < 0)
 		return r;
 	atomic_store(&log_state.level, options->log_level);
-	atomic_store(&log_state.is_json, options->log_format == KRN_LOG_JSON);
+	atomic_store(&log_state.is_json, options->log_format == MANIFEST_LOG_JSON);
 	krn_access_set_format(options->access_format);
 	return 0;
 }
@@ -330,13 +330,13 @@ close_access(void)
 {
 	int fd = atomic_exchange(&log_state.access_fd, -1);
 
-	krn_access_set_format(KRN_ACCESS_OFF);
+	krn_access_set_format(MANIFEST_ACCESS_OFF);
 	if (fd >= 0)
 		close(fd);
 }
 
 int
-krn_log_start(const struct krn_node_options *options, char *error, size_t error_size)
+krn_log_start(const struct manifest_node *options, char *error, size_t error_size)
 {
 	sigset_t all, before;
 

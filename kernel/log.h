@@ -10,13 +10,13 @@
 #define KERNEL_LOG_H
 #include <stdarg.h>
 
-#include "kernel/manifest.h"
 #include "lib/access/access.h"
+#include "lib/manifest/manifest.h"
 
 /** Start the writer.  Before it, and after krn_log_stop(), lines go straight to stderr.  MAIN. */
-int krn_log_start(const struct krn_node_options *options, char *error, size_t error_size);
+int krn_log_start(const struct manifest_node *options, char *error, size_t error_size);
 /** Apply level, formats and file of a new generation; reopens the access file (SIGHUP).  MAIN. */
-int krn_log_reconfigure(const struct krn_node_options *options, char *error, size_t error_size);
+int krn_log_reconfigure(const struct manifest_node *options, char *error, size_t error_size);
 /** Write out what is queued and stop the thread.  MAIN. */
 void krn_log_stop(void);
 

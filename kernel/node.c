@@ -17,6 +17,7 @@
 #include "kernel/metrics.h"
 #include "kernel/pool.h"
 #include "kernel/txn.h"
+#include "kernel/upgrade.h"
 #include "lib/cpus/cpus.h"
 
 struct krn_events *
@@ -27,8 +28,8 @@ krn_node_events(struct krn_node *node)
 
 /* ---- Making ------------------------------------------------------------------------------------ */
 
-static int
-make_state_dir(const char *dir, char *error, size_t error_size)
+int
+krn_state_dir_make(const char *dir, char *error, size_t error_size)
 {
 	struct stat st;
 
@@ -56,7 +57,7 @@ make_state_dir(const char *dir, char *error, size_t error_size)
 
 /* The listener's engine is the entry it names, which must provide engine/1. */
 static int
-bind_listener(struct krn_node *node, const struct krn_listener_decl *decl, struct krn_listen *l, char *error,
+bind_listener(struct krn_node *node, const struct manifest_listener *decl, struct krn_listen *l, char *error,
 	size_t error_size)
 {
 	char labels[96];
@@ -73,11 +74,6 @@ bind_listener(struct krn_node *node, const struct krn_listener_decl *decl, struc
 			GH_STR_ARG(decl->engine), GH_SVC_ENGINE);
 		return GH_ENOENT;
 	}
-	l->fds = malloc(node->worker_count * sizeof(*l->fds));
-	if (l->fds == NULL)
-		return GH_ENOMEM;
-	for (unsigned i = 0; i < node->worker_count; i++)
-		l->fds[i] = -1;
 	snprintf(labels, sizeof(labels), "listener=\"%.*s\"", GH_STR_ARG(l->listener.name));
 	l->refused = krn_metric_new(GH_COUNTER, "gatehouse_kernel_refused_total",
 		"Requests refused before they became transactions.", labels);
@@ -149,7 +145,7 @@ make_metrics(struct krn_node *node)
 }
 
 int
-krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *state_dir,
+krn_node_new(struct manifest *manifest, struct krn_set *set, const char *state_dir,
 	struct krn_node **ret_node, char *error, size_t error_size)
 {
 	struct krn_node *node = calloc(1, sizeof(*node));
@@ -158,7 +154,7 @@ krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *sta
 	snprintf(error, error_size, "out of memory");
 	if (node == NULL) {
 		krn_set_free(set);
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return GH_ENOMEM;
 	}
 	node->manifest = manifest;
@@ -182,26 +178,41 @@ krn_node_new(struct krn_manifest *manifest, struct krn_set *set, const char *sta
 
 /* ---- Opening and starting ---------------------------------------------------------------------- */
 
-int
-krn_node_open(struct krn_node *node, char *error, size_t error_size)
+static bool
+has_providers(const struct gh_inst *inst)
+{
+	for (size_t i = 0; i < inst->binding_count; i++)
+		if (!inst->bindings[i].provider->is_open)
+			return false;
+	return true;
+}
+
+/* Open entries that are not open yet.  One that finds its place taken by the process before this one
+ * waits, and so do those that need it. */
+static int
+open_entries(struct krn_node *node, bool *ret_is_waiting, char *error, size_t error_size)
 {
 	struct krn_set *set = node->set;
-	int r = krn_sockets_open(node, error, error_size);
+	bool is_waiting = false;
 
-	if (r == GH_OK && node->state_dir != NULL) /* after what fails most: a start leaves nothing behind */
-		r = make_state_dir(node->state_dir, error, error_size);
-	if (r < 0)
-		return r;
-	r = krn_pool_new(&node->manifest->node, &node->pool);
-	if (r < 0) {
-		snprintf(error, error_size, "cannot start the pool's threads: %s", gh_strerror(r));
-		return r;
-	}
 	for (size_t i = 0; i < set->n; i++) {
 		struct gh_inst *inst = &set->insts[set->start_order[i]];
+		int r = GH_OK;
 
+		if (inst->is_open)
+			continue;
+		if (!has_providers(inst)) {
+			is_waiting = true;
+			continue;
+		}
 		if (inst->desc->open != NULL)
 			r = inst->desc->open(inst->process, node->gen->configs[inst->index].block, inst);
+		if (r == GH_EAGAIN && krn_predecessor_holds()) {
+			if (inst->desc->process_size > 0)
+				memset(inst->process, 0, inst->desc->process_size);
+			is_waiting = true;
+			continue;
+		}
 		if (r < 0) {
 			snprintf(error, error_size, "%.*s: open failed: %s", GH_STR_ARG(inst->label),
 				gh_strerror(r));
@@ -209,14 +220,53 @@ krn_node_open(struct krn_node *node, char *error, size_t error_size)
 		}
 		inst->is_open = true;
 	}
+	*ret_is_waiting = is_waiting;
+	return GH_OK;
+}
+
+static int
+prepare_listeners(struct krn_node *node, char *error, size_t error_size)
+{
 	for (size_t i = 0; i < node->listen_count; i++) {
 		struct krn_listen *l = &node->listens[i];
 
-		r = l->engine->prepare(l->engine_inst->process, l->engine_inst, &l->listener, error,
+		if (l->is_prepared || !l->engine_inst->is_open)
+			continue;
+		int r = l->engine->prepare(l->engine_inst->process, l->engine_inst, &l->listener, error,
 			error_size);
+
 		if (r < 0)
 			return r;
+		l->is_prepared = true;
 	}
+	return GH_OK;
+}
+
+int
+krn_node_open(struct krn_node *node, char *error, size_t error_size)
+{
+	bool is_waiting = true;
+	int r = krn_sockets_open(node, error, error_size);
+
+	if (r == GH_OK && node->state_dir != NULL) /* after what fails most: a start leaves nothing behind */
+		r = krn_state_dir_make(node->state_dir, error, error_size);
+	if (r < 0)
+		return r;
+	r = krn_pool_new(&node->manifest->node, &node->pool);
+	if (r < 0) {
+		snprintf(error, error_size, "cannot start the pool's threads: %s", gh_strerror(r));
+		return r;
+	}
+	/* The second round is for what the predecessor holds; all else has been checked by then. */
+	while (r == GH_OK && is_waiting) {
+		r = open_entries(node, &is_waiting, error, error_size);
+		if (r == GH_OK)
+			r = prepare_listeners(node, error, error_size);
+		if (r == GH_OK && is_waiting)
+			r = krn_predecessor_end(error, error_size);
+	}
+	if (r < 0)
+		return r;
 	return krn_generation_start(node->gen, error, error_size);
 }
 
@@ -225,43 +275,80 @@ struct open_ports {
 	int result;
 };
 
-/* On each worker: adopt the generation and serve every listener. */
+static size_t
+count_ports(const struct krn_node *node, unsigned worker)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < node->listen_count; i++)
+		for (unsigned j = worker; j < node->listens[i].fd_count; j += node->worker_count)
+			n++;
+	return n;
+}
+
+static void
+adopt_first(struct gh_worker *worker, void *arg)
+{
+	krn_worker_adopt(worker, arg);
+}
+
+/* On each worker: serve its share of every listener's sockets. */
 static void
 open_ports(struct gh_worker *worker, void *arg)
 {
 	struct open_ports *o = arg;
 	struct krn_node *node = o->node;
 
-	krn_worker_adopt(worker, node->gen);
-	worker->ports = calloc(node->listen_count + 1, sizeof(*worker->ports));
+	worker->ports = calloc(count_ports(node, worker->index) + 1, sizeof(*worker->ports));
 	if (worker->ports == NULL)
 		o->result = GH_ENOMEM;
-	for (size_t i = 0; i < node->listen_count && o->result == GH_OK; i++) {
+	for (size_t i = 0; i < node->listen_count; i++) {
 		struct krn_listen *l = &node->listens[i];
-		struct krn_port *p = &worker->ports[i];
 
-		p->worker = worker;
-		p->listen = l;
-		o->result = l->engine->open(l->engine_inst->process, worker, &l->listener,
-			l->fds[worker->index], p, &p->port);
+		for (unsigned j = worker->index; j < l->fd_count && o->result == GH_OK;
+			j += node->worker_count) {
+			struct krn_port *p = &worker->ports[worker->port_count];
+
+			*p = (struct krn_port){ .worker = worker, .listen = l };
+			o->result = l->engine->open(l->engine_inst->process, worker, &l->listener,
+				l->fds[j], p, &p->port);
+			worker->port_count += o->result == GH_OK;
+		}
 	}
 }
 
 int
 krn_node_start(struct krn_node *node, char *error, size_t error_size)
 {
+	for (unsigned i = 0; i < node->worker_count; i++) {
+		int r = krn_worker_launch(&node->workers[i]);
+
+		if (r < 0) {
+			snprintf(error, error_size, "worker %u cannot start: %s", i, gh_strerror(r));
+			return r;
+		}
+		krn_worker_ask(&node->workers[i], adopt_first, node->gen);
+	}
+	return GH_OK;
+}
+
+const struct gh_inst *
+krn_node_unready(const struct krn_node *node)
+{
+	for (size_t i = 0; i < node->set->n; i++)
+		if (atomic_load(&node->set->insts[i].is_unready))
+			return &node->set->insts[i];
+	return NULL;
+}
+
+int
+krn_node_listen(struct krn_node *node, char *error, size_t error_size)
+{
 	struct open_ports o = { node, GH_OK };
 	int r = krn_sockets_listen(node, error, error_size);
 
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < node->worker_count; i++) {
-		r = krn_worker_launch(&node->workers[i]);
-		if (r < 0) {
-			snprintf(error, error_size, "worker %u cannot start: %s", i, gh_strerror(r));
-			return r;
-		}
-	}
 	atomic_store(&node->is_serving, true);
 	for (unsigned i = 0; i < node->worker_count && o.result == GH_OK; i++)
 		krn_worker_ask(&node->workers[i], open_ports, &o);
@@ -275,31 +362,34 @@ krn_node_start(struct krn_node *node, char *error, size_t error_size)
 static void
 quiesce_ports(struct gh_worker *worker, void *arg)
 {
-	struct krn_node *node = worker->node;
-
 	(void)arg;
-	for (size_t i = 0; worker->ports != NULL && i < node->listen_count; i++)
-		if (worker->ports[i].port != NULL)
-			node->listens[i].engine->quiesce(worker->ports[i].port);
+	for (unsigned i = 0; i < worker->port_count; i++)
+		worker->ports[i].listen->engine->quiesce(worker->ports[i].port);
 }
 
+/* What a drain waits for. */
+struct load {
+	uint64_t transactions;
+	uint64_t connections; /* that may still bring a request, or have one */
+};
+
 static void
-count_live(struct gh_worker *worker, void *arg)
+count_load(struct gh_worker *worker, void *arg)
 {
-	*(uint64_t *)arg += worker->live;
+	struct load *load = arg;
+
+	load->transactions += worker->live;
+	for (unsigned i = 0; i < worker->port_count; i++)
+		load->connections += worker->ports[i].listen->engine->connections(worker->ports[i].port);
 }
 
 static void
 close_ports(struct gh_worker *worker, void *arg)
 {
-	struct krn_node *node = worker->node;
-
 	(void)arg;
-	for (size_t i = 0; worker->ports != NULL && i < node->listen_count; i++) {
-		if (worker->ports[i].port != NULL)
-			node->listens[i].engine->close(worker->ports[i].port);
-		worker->ports[i].port = NULL;
-	}
+	for (unsigned i = 0; i < worker->port_count; i++)
+		worker->ports[i].listen->engine->close(worker->ports[i].port);
+	worker->port_count = 0;
 }
 
 static void
@@ -322,19 +412,20 @@ void
 krn_node_stop(struct krn_node *node, uint64_t drain_ms)
 {
 	uint64_t until = gh_mono_ns() + drain_ms * 1000000u;
-	uint64_t live;
+	struct load load;
 
 	atomic_store(&node->is_serving, false);
 	ask_all(node, quiesce_ports, NULL);
 	do {
-		live = 0;
-		ask_all(node, count_live, &live);
-		if (live > 0)
+		load = (struct load){ 0, 0 };
+		ask_all(node, count_load, &load);
+		if (load.transactions + load.connections > 0)
 			usleep(5000);
-	} while (live > 0 && gh_mono_ns() < until);
-	if (live > 0)
+	} while (load.transactions + load.connections > 0 && gh_mono_ns() < until);
+	if (load.transactions > 0)
 		krn_log(LOG_WARNING, GH_STR("kernel"), GH_STR_NONE,
-			"%llu transactions were cut after drain_ms", (unsigned long long)live);
+			"%llu transactions were cut after drain_ms",
+			(unsigned long long)load.transactions);
 	ask_all(node, close_ports, NULL);
 	krn_sockets_close(node);
 	krn_pool_stop(node->pool); /* its last results go through the mailboxes; new jobs are refused */
@@ -388,15 +479,13 @@ krn_node_free(struct krn_node *node)
 	for (unsigned i = 0; node->workers != NULL && i < node->worker_count; i++)
 		krn_worker_done(&node->workers[i]);
 	free(node->workers);
-	for (size_t i = 0; i < node->listen_count; i++)
-		free(node->listens[i].fds);
 	free(node->listens);
 	krn_events_free(node->events);
 	krn_mounts_free(node->mounts);
 	if (set != NULL)
 		free_blocks(node);
 	krn_set_free(set);
-	krn_manifest_free(node->manifest);
+	manifest_free(node->manifest);
 	free(node);
 }
 

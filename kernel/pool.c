@@ -149,7 +149,7 @@ lane_stop(struct lane *lane)
 }
 
 int
-krn_pool_new(const struct krn_node_options *options, struct krn_pool **ret_pool)
+krn_pool_new(const struct manifest_node *options, struct krn_pool **ret_pool)
 {
 	struct krn_pool *pool = calloc(1, sizeof(*pool));
 	int r = pool != NULL ? GH_OK : GH_ENOMEM;

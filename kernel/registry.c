@@ -13,7 +13,7 @@
 
 /** A set in the making. */
 struct resolver {
-	const struct krn_manifest *manifest;
+	const struct manifest *manifest;
 	struct krn_set *set;
 	char *error;
 	size_t error_size;
@@ -82,7 +82,7 @@ count_services(const struct gh_plugin *desc)
 
 /** Is the service among those to which the entry narrows its plugin?  Without a list: all are. */
 static bool
-is_kept(const struct krn_entry *entry, const char *service)
+is_kept(const struct manifest_entry *entry, const char *service)
 {
 	for (size_t i = 0; i < entry->provide_count; i++)
 		if (gh_str_eq(entry->provide[i], gh_str_of(service)))
@@ -92,7 +92,7 @@ is_kept(const struct krn_entry *entry, const char *service)
 
 /** Copy what the plugin provides, without what the entry leaves out. */
 static int
-narrow(const struct resolver *rs, const struct krn_entry *entry, struct gh_inst *inst)
+narrow(const struct resolver *rs, const struct manifest_entry *entry, struct gh_inst *inst)
 {
 	size_t n = count_services(inst->desc), kept = 0;
 
@@ -118,7 +118,7 @@ narrow(const struct resolver *rs, const struct krn_entry *entry, struct gh_inst 
 }
 
 static int
-add_entry(const struct resolver *rs, const struct krn_entry *entry, struct gh_inst *inst,
+add_entry(const struct resolver *rs, const struct manifest_entry *entry, struct gh_inst *inst,
 	krn_load_fn *load, const char *arg)
 {
 	const struct gh_inst *same = krn_set_find(rs->set, entry->label);
@@ -195,7 +195,7 @@ add_binding(const struct resolver *rs, struct gh_inst *inst, struct gh_str need,
 
 /** The label to which the manifest binds a need; n = 0: none. */
 static struct gh_str
-wanted_label(const struct krn_entry *entry, struct gh_str need)
+wanted_label(const struct manifest_entry *entry, struct gh_str need)
 {
 	for (size_t i = 0; i < entry->need_count; i++)
 		if (gh_str_eq(entry->needs[i].need, need))
@@ -299,7 +299,7 @@ has_need(const struct gh_plugin *desc, struct gh_str name)
 static int
 bind_entry(const struct resolver *rs, struct gh_inst *inst)
 {
-	const struct krn_entry *entry = &rs->manifest->entries[inst->index];
+	const struct manifest_entry *entry = &rs->manifest->entries[inst->index];
 
 	for (size_t i = 0; i < entry->need_count; i++)
 		if (!has_need(inst->desc, entry->needs[i].need))
@@ -324,7 +324,7 @@ static int
 check_engines(const struct resolver *rs)
 {
 	for (size_t i = 0; i < rs->manifest->listener_count; i++) {
-		const struct krn_listener_decl *decl = &rs->manifest->listeners[i];
+		const struct manifest_listener *decl = &rs->manifest->listeners[i];
 		const struct gh_inst *engine = krn_set_find(rs->set, decl->engine);
 
 		if (engine == NULL)
@@ -464,7 +464,7 @@ resolve(const struct resolver *rs, krn_load_fn *load, const char *arg)
 }
 
 int
-krn_set_new_with(const struct krn_manifest *manifest, krn_load_fn *load, const char *arg,
+krn_set_new_with(const struct manifest *manifest, krn_load_fn *load, const char *arg,
 	struct krn_set **ret_set, char *error, size_t error_size)
 {
 	struct krn_set *set = calloc(1, sizeof(*set));
@@ -484,7 +484,7 @@ krn_set_new_with(const struct krn_manifest *manifest, krn_load_fn *load, const c
 }
 
 int
-krn_set_new(const struct krn_manifest *manifest, const char *plugin_path, struct krn_set **ret_set,
+krn_set_new(const struct manifest *manifest, const char *plugin_path, struct krn_set **ret_set,
 	char *error, size_t error_size)
 {
 	return krn_set_new_with(manifest, krn_load, plugin_path, ret_set, error, error_size);

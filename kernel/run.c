@@ -3,7 +3,8 @@
  * @file run.c
  * @brief `gatehouse run`: the main thread from start to exit.
  *
- * Signals: SIGTERM and SIGINT drain and end, SIGHUP reloads the manifest and reopens the access log.
+ * Signals: SIGTERM and SIGINT drain and end, SIGHUP reloads the manifest and reopens the access log,
+ * SIGUSR2 starts a process that takes over.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -12,25 +13,32 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <syslog.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "kernel/event.h"
 #include "kernel/log.h"
 #include "kernel/node.h"
 #include "kernel/run.h"
+#include "kernel/upgrade.h"
+#include "lib/handover/handover.h"
 #include "lib/notify/notify.h"
 
 #define EXIT_CANNOT_START 78
 #define ERROR_SIZE 1024
 #define CUT_EVERY_MS 500
+#define READY_WAIT_MS 10000 /* for entries that are not ready, before a successor listens */
+#define READY_STEP_US 5000
 
 struct run {
 	const struct krn_run_args *args;
 	struct krn_node *node;
 	uv_loop_t loop;
 	uv_async_t wake;       /* events wait, or a generation is no longer used */
-	uv_signal_t term, interrupt, hup;
+	uv_signal_t term, interrupt, hup, usr2;
 	uv_timer_t cut;        /* repeats while generations drain; ends those that had their time */
+	struct krn_successor successor;
+	char *program;         /* as it was started; a newer one may be in its place by now */
 	bool is_ending;
 };
 
@@ -93,12 +101,12 @@ static void
 on_reload(uv_signal_t *handle, int signum)
 {
 	struct run *run = handle->data;
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	char error[ERROR_SIZE] = "";
 
 	(void)signum;
 	notify("RELOADING=1");
-	int r = krn_manifest_load(run->args->manifest, &manifest, error, sizeof(error));
+	int r = manifest_load(run->args->manifest, &manifest, error, sizeof(error));
 
 	if (r == GH_OK)
 		r = krn_node_reload(run->node, manifest, error, sizeof(error));
@@ -117,13 +125,41 @@ on_reload(uv_signal_t *handle, int signum)
 	notify("READY=1");
 }
 
+static void
+on_taken(void *arg)
+{
+	struct run *run = arg;
+	char state[32];
+
+	snprintf(state, sizeof(state), "MAINPID=%d", (int)run->successor.pid);
+	notify(state);
+	run->is_ending = true;
+	uv_stop(&run->loop);
+}
+
+static void
+on_upgrade(uv_signal_t *handle, int signum)
+{
+	struct run *run = handle->data;
+	char error[ERROR_SIZE] = "";
+
+	(void)signum;
+	if (krn_successor_start(&run->successor, &run->loop, run->node, run->program,
+			run->args->argv, error, sizeof(error)) < 0)
+		krn_log(LOG_ERR, GH_STR("kernel"), GH_STR_NONE,
+			"not replaced, this process goes on: %s", error);
+}
+
 static int
 loop_init(struct run *run)
 {
-	uv_signal_t *signals[] = { &run->term, &run->interrupt, &run->hup };
+	uv_signal_t *signals[] = { &run->term, &run->interrupt, &run->hup, &run->usr2 };
 
-	if (uv_loop_init(&run->loop) < 0)
+	run->program = handover_program(run->args->argv[0]);
+	if (run->program == NULL || uv_loop_init(&run->loop) < 0) {
+		free(run->program);
 		return GH_ENOMEM;
+	}
 	uv_async_init(&run->loop, &run->wake, on_wake);
 	run->wake.data = run;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
@@ -135,6 +171,9 @@ loop_init(struct run *run)
 	uv_signal_start(&run->term, on_end, SIGTERM);
 	uv_signal_start(&run->interrupt, on_end, SIGINT);
 	uv_signal_start(&run->hup, on_reload, SIGHUP);
+	uv_signal_start(&run->usr2, on_upgrade, SIGUSR2);
+	run->successor.on_taken = on_taken;
+	run->successor.arg = run;
 	return GH_OK;
 }
 
@@ -152,15 +191,16 @@ loop_done(struct run *run)
 	uv_walk(&run->loop, close_handle, NULL);
 	uv_run(&run->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&run->loop);
+	free(run->program);
 }
 
-/* As many descriptors as allowed; no core files, they would hold keys. */
-static void
-set_limits(void)
+void
+krn_limit_process(void)
 {
 	struct rlimit l;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN); /* until it can be answered */
 	if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
@@ -188,9 +228,44 @@ announce(const struct krn_node *node)
 static int
 cannot_start(const char *error)
 {
+	krn_predecessor_failed(error);
 	krn_log_stop();
 	fprintf(stderr, "gatehouse: cannot start: %s\n", error);
 	return EXIT_CANNOT_START;
+}
+
+/* What a predecessor serves, or what waits in its queues, is not to meet "not ready". */
+static void
+await_ready(struct run *run)
+{
+	uint64_t until = gh_mono_ns() + READY_WAIT_MS * UINT64_C(1000000);
+	const struct gh_inst *inst;
+
+	while ((inst = krn_node_unready(run->node)) != NULL && !run->is_ending &&
+		gh_mono_ns() < until) {
+		uv_run(&run->loop, UV_RUN_NOWAIT);
+		usleep(READY_STEP_US);
+	}
+	if (inst != NULL)
+		krn_log(LOG_WARNING, GH_STR("kernel"), GH_STR_NONE,
+			"listening although %.*s is not ready", GH_STR_ARG(inst->label));
+}
+
+static int
+start(struct run *run, char *error, size_t error_size)
+{
+	int r = krn_node_start(run->node, error, error_size);
+
+	if (r < 0)
+		return r;
+	if (krn_upgrade_is_one())
+		await_ready(run);
+	r = krn_node_listen(run->node, error, error_size);
+	if (r < 0)
+		return r;
+	announce(run->node);
+	krn_predecessor_ready();
+	return GH_OK;
 }
 
 /* Serve until a signal says otherwise. */
@@ -207,16 +282,19 @@ serve(struct run *run, char *error, size_t error_size)
 	int r = krn_node_open(run->node, error, error_size);
 
 	if (r == GH_OK) {
-		r = krn_node_start(run->node, error, error_size);
+		r = start(run, error, error_size);
 		if (r == GH_OK) {
-			announce(run->node);
 			while (!run->is_ending)
 				uv_run(&run->loop, UV_RUN_DEFAULT);
-			notify("STOPPING=1");
+			if (!run->successor.has_taken) {
+				krn_successor_done(&run->successor);
+				notify("STOPPING=1");
+			}
 		}
 		krn_node_stop(run->node, r == GH_OK ? run->node->gen->manifest->node.drain_ms : 0);
 	}
 	krn_node_free(run->node);
+	krn_successor_done(&run->successor); /* now that the databases are closed */
 	loop_done(run);
 	return r;
 }
@@ -225,20 +303,20 @@ int
 krn_run(const struct krn_run_args *args)
 {
 	struct run run = { .args = args };
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char error[ERROR_SIZE] = "";
 
-	krn_sockets_adopt();
-	set_limits();
-	if (krn_manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
+	krn_upgrade_take();
+	krn_limit_process();
+	if (manifest_load(args->manifest, &manifest, error, sizeof(error)) < 0)
 		return cannot_start(error);
 	if (krn_log_start(&manifest->node, error, sizeof(error)) < 0) {
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return cannot_start(error);
 	}
 	if (krn_set_new(manifest, args->plugin_path, &set, error, sizeof(error)) < 0) {
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		return cannot_start(error);
 	}
 	if (krn_node_new(manifest, set, args->state_dir, &run.node, error, sizeof(error)) < 0)

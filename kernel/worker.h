@@ -39,7 +39,8 @@ struct gh_worker {
 	uint64_t serial;             /**< Of the last suspension. */
 	uint64_t txn_count;          /**< For ids and for the sampling of costs. */
 	uint32_t live;               /**< Transactions that are not freed. */
-	struct krn_port *ports;      /**< One per listener. */
+	struct krn_port *ports;      /**< Open ones: one per listener, more after an upgrade. */
+	unsigned port_count;
 };
 
 int krn_worker_init(struct gh_worker *worker, struct krn_node *node, unsigned index);

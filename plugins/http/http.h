@@ -33,6 +33,7 @@
 #define HTTP_TICK_MS 250          /**< Clients that left are looked for that often. */
 #define HTTP_PATIENCE_MS 200      /**< Requests faster than this are not looked at. */
 #define HTTP_GRACE_MS 2000        /**< For the first head, when no more is accepted. */
+#define HTTP_LINGER_MS 250        /**< As above, for the next head on an idle connection. */
 
 /** Options of the entry; fixed. */
 struct http_options {
@@ -190,9 +191,9 @@ void http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_
 struct link *http_watch_link(struct MHD_Connection *mhd);
 /** A new time to have the next head: @p ms from now; 0: none is awaited. */
 void http_watch_head(struct gh_port *port, struct link *link, uint64_t ms);
-/** No more is accepted: shut down idle connections, hurry new ones. */
+/** No more is accepted: hurry idle connections and new ones. */
 void http_watch_quiesce(struct gh_port *port);
-/** Look for clients that left and, once a second, for deadlines that passed. */
+/** Look for clients that left and, once a second or when it is quiesced, for deadlines that passed. */
 void http_watch_tick(struct http_worker *worker);
 void http_watch_done(struct http_worker *worker);
 

@@ -146,13 +146,15 @@ http_watch_quiesce(struct gh_port *port)
 
 	for (struct link *link = port->links; link != NULL; link = link->next) {
 		struct pollfd fd = { .fd = link->fd, .events = POLLIN };
+		uint64_t wait_ms = HTTP_GRACE_MS;
 
 		if (link->conn != NULL)
 			continue;
+		/* Not at once: the next request may be on its way. */
 		if (link->requests > 0 && poll(&fd, 1, 0) == 0)
-			shut(port, link);
-		else if (link->head_deadline_ms > now + HTTP_GRACE_MS)
-			link->head_deadline_ms = now + HTTP_GRACE_MS;
+			wait_ms = HTTP_LINGER_MS;
+		if (link->head_deadline_ms > now + wait_ms)
+			link->head_deadline_ms = now + wait_ms;
 	}
 }
 
@@ -262,7 +264,8 @@ http_watch_tick(struct http_worker *w)
 
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		check_suspended(port, now);
-		for (struct link *link = port->links; is_sweep && link != NULL; link = link->next) {
+		for (struct link *link = port->links; (is_sweep || port->is_quiesced) && link != NULL;
+			link = link->next) {
 			check_head(port, link, now);
 			check_body(port, link, now);
 			check_end(port, link);

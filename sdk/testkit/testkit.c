@@ -106,7 +106,7 @@ backend(struct krn_node *node, struct gh_txn *txn)
 /* ---- Life -------------------------------------------------------------------------------------- */
 
 struct gh_test *
-krn_test_new(struct krn_manifest *manifest, struct krn_set *set, char *error, size_t error_size)
+krn_test_new(struct manifest *manifest, struct krn_set *set, char *error, size_t error_size)
 {
 	struct gh_test *t = calloc(1, sizeof(*t));
 
@@ -117,7 +117,7 @@ krn_test_new(struct krn_manifest *manifest, struct krn_set *set, char *error, si
 	if (t == NULL || mkdtemp(t->state_dir) == NULL) {
 		snprintf(error, error_size, "no temporary directory to be had");
 		krn_set_free(set);
-		krn_manifest_free(manifest);
+		manifest_free(manifest);
 		free(t);
 		return NULL;
 	}
@@ -146,16 +146,16 @@ fail:
 struct gh_test *
 gh_test_new(const char *manifest_text, const char *plugin_path, char *error, size_t error_size)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char why[1024] = "out of memory";
 	struct gh_test *t = NULL;
 
-	if (krn_manifest_parse("test", gh_str_of(manifest_text), &manifest, why, sizeof(why)) == GH_OK) {
+	if (manifest_parse("test", gh_str_of(manifest_text), &manifest, why, sizeof(why)) == GH_OK) {
 		if (krn_set_new(manifest, plugin_path, &set, why, sizeof(why)) == GH_OK)
 			t = krn_test_new(manifest, set, why, sizeof(why));
 		else
-			krn_manifest_free(manifest);
+			manifest_free(manifest);
 	}
 	if (t == NULL)
 		snprintf(error, error_size, "%s", why);

@@ -10,7 +10,7 @@
 #include "kernel/inst.h"
 
 /** As gh_test_new().  @param manifest  GIVE.  @param set  GIVE. */
-struct gh_test *krn_test_new(struct krn_manifest *manifest, struct krn_set *set, char *error,
+struct gh_test *krn_test_new(struct manifest *manifest, struct krn_set *set, char *error,
 	size_t error_size);
 
 #endif

@@ -40,7 +40,7 @@ explain(struct ldb_db *db, char *error)
 	int r = GH_EIO;
 
 	if (strncmp(error, lock, sizeof(lock) - 1) == 0) {
-		gh_inst_log(db->inst, LOG_ERR, "database %s is in use by another process or by "
+		gh_inst_log(db->inst, LOG_NOTICE, "database %s is in use by another process or by "
 			"another entry of the manifest; give this one a path of its own", db->dir);
 		r = GH_EAGAIN;
 	} else if (strncmp(error, corruption, sizeof(corruption) - 1) == 0) {

@@ -52,9 +52,9 @@ WRONG_PLUGINS = [
     ("Upper", "find", "a plugin's name has lower-case letters, digits and '_'"),
     ("no_symbol", "load", f"{PATH}/no_symbol.so does not export the symbol gh_plugin"),
     ("unresolved", "load", f"{PATH}/unresolved.so: undefined symbol: nobody_has_this"),
-    ("other_major", "descriptor", "it was built for ABI 1.1, this is ABI 0.1"),
-    ("newer_minor", "descriptor", "it was built for ABI 0.2, this is ABI 0.1"),
-    ("short_descriptor", "descriptor", "its descriptor has 144 bytes where this ABI has 152"),
+    ("other_major", "descriptor", "it was built for ABI 1.2, this is ABI 0.2"),
+    ("newer_minor", "descriptor", "it was built for ABI 0.3, this is ABI 0.2"),
+    ("short_descriptor", "descriptor", "its descriptor has 160 bytes where this ABI has 168"),
     ("odd_rows", "descriptor", "its row of hooks has 32 bytes where this ABI has 24"),
     ("other_name", "descriptor", "it calls itself 'somebody', unlike its file"),
     ("no_version", "descriptor", "it has no name or no version"),
@@ -74,6 +74,10 @@ WRONG_PLUGINS = [
     ("mount_lane", "mounts", "/lane runs on the unknown lane 3"),
     ("event_queue", "events", "the queue of 'revoked' must hold 1 to 65536 events"),
     ("event_function", "events", "subscription 1 has no name or no function"),
+    ("command_name", "commands", "'Join it' is not a name of lower-case letters, digits and '-'"),
+    ("command_own", "commands", "'check' is a command of gatehouse itself"),
+    ("command_function", "commands", "'join' has no function or no help"),
+    ("command_twice", "commands", "'join' stands in the table twice"),
 ]
 
 
@@ -275,6 +279,7 @@ plugins:
   - self
   - open_fails
   - options: { text: "${GH_TEST_TEXT:-a, b}", dry_run: true }
+  - teller
 """)
     assert (code, err) == (0, "")
     assert out.splitlines() == [
@@ -286,12 +291,15 @@ plugins:
         "  self             self 1",
         "  open_fails       open_fails 1",
         "  options          options 1, dry run",
+        "  teller           teller 1",
         "services",
         "  thing/1          thing for thing_user",
         "  self/1           self",
         "hooks, in the order in which they run",
         "mounts",
         "  management       /same                            mount_one, blocking on lane store",
+        "commands",
+        "  tell             teller: print what it was given",
         "listeners",
     ]
 
@@ -341,10 +349,65 @@ plugins: [ http ]
     assert f"{port}" in err and "in use" in err
 
 
+# ---- Commands of plugins -------------------------------------------------------------------------
+
+def command(tmp_path, plugin_dir, manifest, *arguments):
+    """`gatehouse ARGUMENTS` with M, S and P for the manifest, the state and the plugin directory."""
+    path, state = tmp_path / "m.yaml", tmp_path / "state"
+    path.write_text(manifest)
+    names = {"M": path, "S": state, "P": plugin_dir, "--manifest=M": f"--manifest={path}"}
+    code, out, err = gatehouse(*(names.get(a, a) for a in arguments))
+    return code, out.replace(str(state), "S").splitlines(), err.replace(str(path), "m.yaml")
+
+
+GIVEN = ["--manifest", "M", "--state", "S", "--plugin-path", "P"]
+
+
+@pytest.mark.parametrize("arguments,told", [
+    (["tell", *GIVEN], ["tell"]),
+    (["tell", "--url", "u", *GIVEN, "--token", "t"], ["tell", "--url", "u", "--token", "t"]),
+    (["tell", "--manifest=M", "-x", *GIVEN[2:], "--manifesto=1"], ["tell", "-x", "--manifesto=1"]),
+    (["tell", *GIVEN, "--", "--state", "x", "--"], ["tell", "--state", "x", "--"]),
+    (["tell", *GIVEN, "--help", ""], ["tell", "--help", ""]),
+])
+def test_command(tmp_path, plugin_dir, arguments, told):
+    code, out, err = command(tmp_path, plugin_dir, "plugins: [ thing, teller: { as: t, greeting: hi } ]", *arguments)
+    assert err == ""
+    assert out == ["hi", "S", *(f"[{word}]" for word in told)]
+    assert code == len(told)  # it returns argc
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("manifest,name,expect,message", [
+    ("plugins: [ thing ]", "tell", 64, "unknown command 'tell': no entry of m.yaml has it; see gatehouse --help"),
+    ("plugins: [ teller ]", "Tell", 64, "unknown command 'Tell': no entry of m.yaml has it; see gatehouse --help"),
+    ("plugins: [ teller, teller: { as: b } ]", "tell", 64, "m.yaml: 'teller' and 'b' both have the command 'tell'"),
+    ("plugins: [ teller, thing_user ]", "tell", 78,
+     "cannot tell: m.yaml:1: thing_user: needs thing/1, which no entry provides"),
+    ("plugins: [ teller: { greet: x } ]", "tell", 78,
+     "cannot tell: m.yaml:1: teller: greet: unknown key; known are: greeting"),
+    ("plugins: [ teller", "tell", 78, "cannot tell: m.yaml:2: while parsing a flow sequence"),
+])
+def test_command_refused(tmp_path, plugin_dir, manifest, name, expect, message):
+    code, out, err = command(tmp_path, plugin_dir, manifest, name, *GIVEN)
+    assert err.startswith(f"gatehouse: {message}")
+    assert (code, out) == (expect, [])
+    assert not (tmp_path / "state").exists()
+
+
+def test_command_without_state_dir(tmp_path, plugin_dir):
+    (tmp_path / "state").write_text("a file\n")
+    code, out, err = command(tmp_path, plugin_dir, "plugins: [ teller ]", "tell", *GIVEN)
+    assert (code, out) == (78, [])
+    assert "cannot tell: state directory" in err and "not a directory" in err
+
+
 # ---- Command lines -------------------------------------------------------------------------------
 
 WRONG_COMMANDS = [
     ([], "usage: gatehouse run"),
+    (["tell", "--manifest"], "gatehouse: a value is missing behind '--manifest'; see gatehouse --help"),
+    (["tell", "--state="], "gatehouse: an empty value for the option 'state'; see gatehouse --help"),
     (["serve"], "gatehouse: unknown command 'serve'; see gatehouse --help"),
     (["run", "--manifst", "x"], "gatehouse: unknown option '--manifst'; see gatehouse --help"),
     (["run", "-x"], "gatehouse: unknown option '-x'; see gatehouse --help"),

@@ -3,7 +3,7 @@
  * @file fuzz_manifest.c
  * @brief Fuzzer for manifests: references to the environment, sections, entries, options.
  */
-#include "kernel/manifest.h"
+#include "lib/manifest/manifest.h"
 #include "lib/options/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,10 +36,10 @@ static const struct gh_opt opts[] = {
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 	char error[512];
 
-	if (krn_manifest_parse("m.yaml", (struct gh_str){ (const char *)data, size }, &m, error,
+	if (manifest_parse("m.yaml", (struct gh_str){ (const char *)data, size }, &m, error,
 		    sizeof(error)) < 0)
 		return 0;
 	for (size_t i = 0; i < m->entry_count; i++) {
@@ -49,6 +49,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    m->entries[i].label, &config, error, sizeof(error)) == 0)
 			options_done(&config);
 	}
-	krn_manifest_free(m);
+	manifest_free(m);
 	return 0;
 }

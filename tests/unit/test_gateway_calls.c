@@ -41,12 +41,12 @@ load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, voi
 static void
 start_node(const char *options)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char text[512], error[512] = "";
 
 	snprintf(text, sizeof(text), "plugins:\n - feed\n - gateway: {%s}\n", options);
-	int r = krn_manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
+	int r = manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
 
 	if (r == 0)
 		r = krn_set_new_with(manifest, load, NULL, &set, error, sizeof(error));

@@ -201,11 +201,11 @@ load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, voi
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
 static void
-read_manifest(const char *text, struct krn_manifest **ret_manifest, struct krn_set **ret_set)
+read_manifest(const char *text, struct manifest **ret_manifest, struct krn_set **ret_set)
 {
 	char error[1024] = "";
 
-	CU_ASSERT_EQUAL_FATAL(krn_manifest_parse("test", gh_str_of(text), ret_manifest, error,
+	CU_ASSERT_EQUAL_FATAL(manifest_parse("test", gh_str_of(text), ret_manifest, error,
 				      sizeof(error)), 0);
 	CU_ASSERT_EQUAL_FATAL(krn_set_new_with(*ret_manifest, load, NULL, ret_set, error,
 				      sizeof(error)), 0);
@@ -214,7 +214,7 @@ read_manifest(const char *text, struct krn_manifest **ret_manifest, struct krn_s
 static struct gh_test *
 kit_of(const char *text)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char error[1024] = "";
 
@@ -242,7 +242,7 @@ run(const char *text, const struct gh_test_request *q, struct gh_test_outcome *r
 static struct krn_node *
 node_of(const char *text)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	struct krn_node *node = NULL;
 	char error[1024] = "";
@@ -763,9 +763,9 @@ test_refused_body_is_asked_for_after_an_early_answer(void)
 static int
 reload(struct krn_node *node, const char *text, char *error, size_t error_size)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(krn_manifest_parse("test", gh_str_of(text), &manifest, error, error_size), 0);
+	CU_ASSERT_EQUAL_FATAL(manifest_parse("test", gh_str_of(text), &manifest, error, error_size), 0);
 	return krn_node_reload(node, manifest, error, error_size);
 }
 

@@ -75,10 +75,10 @@ count_lines(const char *text)
 	return n;
 }
 
-static struct krn_node_options
-options(enum krn_log_format format, enum krn_access_format access, const char *file)
+static struct manifest_node
+options(enum manifest_log_format format, enum manifest_access_format access, const char *file)
 {
-	struct krn_node_options o = { .log_level = LOG_INFO, .log_format = format,
+	struct manifest_node o = { .log_level = LOG_INFO, .log_format = format,
 		.access_format = access };
 
 	if (file != NULL)
@@ -87,7 +87,7 @@ options(enum krn_log_format format, enum krn_access_format access, const char *f
 }
 
 static void
-options_done(struct krn_node_options *o)
+options_done(struct manifest_node *o)
 {
 	free((char *)o->access_file.p);
 }
@@ -111,7 +111,7 @@ test_log_without_writer(void)
 static void
 test_log_text(void)
 {
-	struct krn_node_options o = options(KRN_LOG_TEXT, KRN_ACCESS_OFF, NULL);
+	struct manifest_node o = options(MANIFEST_LOG_TEXT, MANIFEST_ACCESS_OFF, NULL);
 	char longer[6000];
 
 	memset(longer, 'x', sizeof(longer));
@@ -141,7 +141,7 @@ test_log_text(void)
 static void
 test_log_json(void)
 {
-	struct krn_node_options o = options(KRN_LOG_JSON, KRN_ACCESS_OFF, NULL);
+	struct manifest_node o = options(MANIFEST_LOG_JSON, MANIFEST_ACCESS_OFF, NULL);
 
 	stderr_to("json");
 	CU_ASSERT_EQUAL_FATAL(krn_log_start(&o, error, sizeof(error)), 0);
@@ -181,7 +181,7 @@ static const struct access_entry call = {
 static void
 test_access_common_and_reopen(void)
 {
-	struct krn_node_options o = options(KRN_LOG_TEXT, KRN_ACCESS_COMMON, "access");
+	struct manifest_node o = options(MANIFEST_LOG_TEXT, MANIFEST_ACCESS_COMMON, "access");
 	char rotated[256];
 
 	CU_ASSERT_FALSE(krn_access_is_on());
@@ -222,7 +222,7 @@ test_access_common_and_reopen(void)
 static void
 test_access_json(void)
 {
-	struct krn_node_options o = options(KRN_LOG_TEXT, KRN_ACCESS_JSON, "access.json");
+	struct manifest_node o = options(MANIFEST_LOG_TEXT, MANIFEST_ACCESS_JSON, "access.json");
 
 	CU_ASSERT_EQUAL_FATAL(krn_log_start(&o, error, sizeof(error)), 0);
 	krn_access_log(&call);
@@ -246,7 +246,7 @@ test_access_json(void)
 static void
 test_access_file_unwritable(void)
 {
-	struct krn_node_options o = options(KRN_LOG_TEXT, KRN_ACCESS_JSON, "no/such/file");
+	struct manifest_node o = options(MANIFEST_LOG_TEXT, MANIFEST_ACCESS_JSON, "no/such/file");
 
 	CU_ASSERT_EQUAL(krn_log_start(&o, error, sizeof(error)), GH_EIO);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "no/such/file: No such file or directory"));
@@ -271,7 +271,7 @@ write_many(void *arg)
 static void
 test_log_threads(void)
 {
-	struct krn_node_options o = options(KRN_LOG_TEXT, KRN_ACCESS_OFF, NULL);
+	struct manifest_node o = options(MANIFEST_LOG_TEXT, MANIFEST_ACCESS_OFF, NULL);
 	pthread_t threads[THREADS];
 	int numbers[THREADS], next[THREADS] = { 0 };
 

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_manifest.c
- * @brief kernel/manifest.c and lib/env: defaults, the look of the guide, every refusal.
+ * @brief lib/manifest/manifest.c and lib/env: defaults, the look of the guide, every refusal.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 
-#include "kernel/manifest.h"
+#include "lib/manifest/manifest.h"
 #include "tests/unit/unit.h"
 
 static char error[512];
 
 static int
-parse(const char *text, struct krn_manifest **ret_manifest)
+parse(const char *text, struct manifest **ret_manifest)
 {
 	error[0] = '\0';
-	return krn_manifest_parse("m.yaml", gh_str_of(text), ret_manifest, error, sizeof(error));
+	return manifest_parse("m.yaml", gh_str_of(text), ret_manifest, error, sizeof(error));
 }
 
 static void
 test_defaults(void)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(parse("plugins: [http]", &m), 0);
 	CU_ASSERT(gh_str_eq(m->node.name, GH_STR("local")));
@@ -30,8 +30,8 @@ test_defaults(void)
 	CU_ASSERT_EQUAL(m->node.drain_ms, 10000);
 	CU_ASSERT_EQUAL(m->node.txn_arena_bytes, 1 << 20);
 	CU_ASSERT_EQUAL(m->node.log_level, LOG_INFO);
-	CU_ASSERT_EQUAL(m->node.log_format, KRN_LOG_TEXT);
-	CU_ASSERT_EQUAL(m->node.access_format, KRN_ACCESS_OFF);
+	CU_ASSERT_EQUAL(m->node.log_format, MANIFEST_LOG_TEXT);
+	CU_ASSERT_EQUAL(m->node.access_format, MANIFEST_ACCESS_OFF);
 	CU_ASSERT_EQUAL(m->node.pool_threads[GH_LANE_STORE], 4);
 	CU_ASSERT_EQUAL(m->node.pool_threads[GH_LANE_CRYPTO], 2);
 	CU_ASSERT_EQUAL(m->node.pool_threads[GH_LANE_NET], 4);
@@ -41,7 +41,7 @@ test_defaults(void)
 	CU_ASSERT(gh_str_eq(m->entries[0].label, GH_STR("http")));
 	CU_ASSERT_PTR_NULL(m->entries[0].provide);
 	CU_ASSERT_EQUAL(m->entries[0].options->n, 0);
-	krn_manifest_free(m);
+	manifest_free(m);
 }
 
 /** The manifest of the guide: references inside YAML's flow style. */
@@ -63,7 +63,7 @@ test_whole(void)
 		"  - leveldb: { as: analytics_db, path: analytics, provide: [series/1] }\n"
 		"  - analytics: { needs: { docs/1: leveldb } }\n"
 		"  - my_policy: { dry_run: true, on_error: deny, bypass: true, text: '$${x}' }\n";
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
 	setenv("GH_TEST_NAME", "n, { \"1\"", 1);
 	CU_ASSERT_EQUAL(parse(text, &m), GH_EINVAL);
@@ -92,14 +92,14 @@ test_whole(void)
 	CU_ASSERT_EQUAL(m->entries[4].on_error, GH_ON_ERROR_DENY);
 	CU_ASSERT(gh_str_eq(yaml_get(m->entries[4].options, GH_STR("text"))->text, GH_STR("${x}")));
 	CU_ASSERT_EQUAL(m->entries[4].line, 11);
-	krn_manifest_free(m);
+	manifest_free(m);
 	unsetenv("GH_TEST_NAME");
 }
 
 static void
 test_environment_is_no_syntax(void)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
 	setenv("GH_TEST_VALUE", "x, as: other }", 1);
 	CU_ASSERT_EQUAL_FATAL(
@@ -109,13 +109,13 @@ test_environment_is_no_syntax(void)
 		yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("x, as: other }")));
 	CU_ASSERT(gh_str_eq(
 		yaml_get(m->entries[0].options, GH_STR("b"))->text, GH_STR("pre-x, as: other }")));
-	krn_manifest_free(m);
+	manifest_free(m);
 	setenv("GH_TEST_VALUE", "", 1);
 	CU_ASSERT_EQUAL_FATAL(
 		parse("plugins: [ p: { a: ${GH_TEST_VALUE:-d}, b: '${GH_TEST_VALUE}' } ]", &m), 0);
 	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("d")));
 	CU_ASSERT_EQUAL(yaml_get(m->entries[0].options, GH_STR("b"))->text.n, 0);
-	krn_manifest_free(m);
+	manifest_free(m);
 	unsetenv("GH_TEST_VALUE");
 }
 
@@ -203,25 +203,25 @@ static void
 test_refused(void)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		struct krn_manifest *m = NULL;
+		struct manifest *m = NULL;
 
 		CU_ASSERT_EQUAL(parse(refused[i].text, &m), GH_EINVAL);
 		if (strcmp(error, refused[i].why) != 0)
 			fprintf(stderr, "%s\n  %s\n", refused[i].text, error);
 		CU_ASSERT_STRING_EQUAL(error, refused[i].why);
-		krn_manifest_free(m);
+		manifest_free(m);
 	}
 }
 
 static void
 test_file(void)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
-	CU_ASSERT_EQUAL(krn_manifest_load("/nowhere/m.yaml", &m, error, sizeof(error)), GH_ENOENT);
+	CU_ASSERT_EQUAL(manifest_load("/nowhere/m.yaml", &m, error, sizeof(error)), GH_ENOENT);
 	CU_ASSERT_STRING_EQUAL(error, "/nowhere/m.yaml: cannot be read: No such file or directory");
-	CU_ASSERT_EQUAL(krn_manifest_load("/", &m, error, sizeof(error)), GH_EINVAL);
-	CU_ASSERT_EQUAL(krn_manifest_load("/dev/zero", &m, error, sizeof(error)), GH_ETOOBIG);
+	CU_ASSERT_EQUAL(manifest_load("/", &m, error, sizeof(error)), GH_EINVAL);
+	CU_ASSERT_EQUAL(manifest_load("/dev/zero", &m, error, sizeof(error)), GH_ETOOBIG);
 	CU_ASSERT_STRING_EQUAL(
 		error, "/dev/zero:1: the text has 1048577 bytes, at most 1048576 are allowed");
 }

@@ -7,10 +7,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "kernel/inst.h"
-#include "kernel/metrics.h"
+#include "lib/metrics/metrics.h"
 #include "tests/unit/unit.h"
+
+static struct metrics *registry;
 
 static bool
 has(const char *text, const char *part)
@@ -22,7 +24,7 @@ static char *
 text_now(void)
 {
 	size_t size = 0;
-	char *text = krn_metrics_text(&size);
+	char *text = metrics_text(registry, &size);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	CU_ASSERT_EQUAL(size, strlen(text));
@@ -33,29 +35,29 @@ static void
 test_counter_gauge(void)
 {
 	struct gh_metric *c =
-		krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\"");
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\"");
 	struct gh_metric *d =
-		krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"2\"");
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"2\"");
 	struct gh_metric *g =
-		krn_metric_new(GH_GAUGE, "gatehouse_test_open", "Open\\now\nhere.", NULL);
+		metrics_add(registry, GH_GAUGE, "gatehouse_test_open", "Open\\now\nhere.", NULL);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
 	CU_ASSERT_PTR_NOT_EQUAL(c, d);
 	CU_ASSERT_PTR_EQUAL(c,
-		krn_metric_new(GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\""));
-	CU_ASSERT_PTR_NULL(krn_metric_new(GH_GAUGE, "gatehouse_test_calls_total", "Calls.", NULL));
-	gh_metric_add(c, 3);
-	gh_metric_add(c, 4);
-	gh_metric_set(g, -5);
-	gh_metric_set(c, 100); /* of another kind: nothing happens */
-	gh_metric_add(g, 100);
-	gh_metric_observe(c, 1);
-	gh_metric_add(NULL, 1);
-	gh_metric_set(NULL, 1);
-	gh_metric_observe(NULL, 1);
-	CU_ASSERT_EQUAL(krn_metric_value(c), 7);
-	CU_ASSERT_EQUAL(krn_metric_value(g), -5);
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_calls_total", "Calls.", "a=\"1\""));
+	CU_ASSERT_PTR_NULL(metrics_add(registry, GH_GAUGE, "gatehouse_test_calls_total", "Calls.", NULL));
+	metrics_count(c, 0, 3);
+	metrics_count(c, 0, 4);
+	metrics_set(g, -5);
+	metrics_set(c, 100); /* of another kind: nothing happens */
+	metrics_count(g, 0, 100);
+	metrics_observe(c, 1, 1);
+	metrics_count(NULL, 0, 1);
+	metrics_set(NULL, 1);
+	metrics_observe(NULL, 1, 1);
+	CU_ASSERT_EQUAL(metrics_value(c), 7);
+	CU_ASSERT_EQUAL(metrics_value(g), -5);
 	char *text = text_now();
 
 	CU_ASSERT_TRUE(has(text, "# HELP gatehouse_test_calls_total Calls.\n"
@@ -71,13 +73,13 @@ static void
 test_histogram(void)
 {
 	struct gh_metric *h =
-		krn_metric_new(GH_HISTOGRAM, "gatehouse_test_seconds", "Time.", "b=\"x\"");
+		metrics_add(registry, GH_HISTOGRAM, "gatehouse_test_seconds", "Time.", "b=\"x\"");
 
-	gh_metric_observe(h, 0.0005); /* upper bounds belong to their bucket */
-	gh_metric_observe(h, 0.003);
-	gh_metric_observe(h, 11);
-	gh_metric_observe(h, -1);    /* ignored, and so is what is no number */
-	gh_metric_observe(h, 0.0 / 0.0);
+	metrics_observe(h, 1, 0.0005); /* upper bounds belong to their bucket */
+	metrics_observe(h, 1, 0.003);
+	metrics_observe(h, 1, 11);
+	metrics_observe(h, 1, -1);    /* ignored, and so is what is no number */
+	metrics_observe(h, 1, 0.0 / 0.0);
 	char *text = text_now();
 
 	CU_ASSERT_TRUE(has(text, "# TYPE gatehouse_test_seconds histogram\n"
@@ -93,16 +95,19 @@ test_histogram(void)
 }
 
 static void
-test_entry_label(void)
+test_label(void)
 {
-	struct gh_inst inst = { .label = { "a\"b\\c\nd", 7 } };
-	struct gh_metric *m =
-		gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", "x=\"1\"");
+	static const struct gh_str odd = { "a\"b\\c\nd", 7 };
+	static const char *const rows[] = { "x=\"1\"", NULL, "" };
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
-	CU_ASSERT_PTR_EQUAL(m,
-		gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", "x=\"1\""));
-	gh_metric_new(&inst, GH_COUNTER, "gatehouse_test_entry_total", "E.", NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *labels = metrics_label(rows[i], "entry", odd);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(labels);
+		CU_ASSERT_PTR_NOT_NULL(
+			metrics_add(registry, GH_COUNTER, "gatehouse_test_entry_total", "E.", labels));
+		free(labels);
+	}
 	char *text = text_now();
 
 	CU_ASSERT_TRUE(
@@ -133,7 +138,7 @@ test_refused(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CU_ASSERT_PTR_NULL(krn_metric_new(GH_COUNTER, rows[i].name, "No.", rows[i].labels));
+		CU_ASSERT_PTR_NULL(metrics_add(registry, GH_COUNTER, rows[i].name, "No.", rows[i].labels));
 }
 
 static void
@@ -144,19 +149,23 @@ test_too_many_series(void)
 	for (unsigned i = 0; i < 10000; i++) {
 		snprintf(labels, sizeof(labels), "i=\"%u\"", i);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(
-			krn_metric_new(GH_COUNTER, "gatehouse_test_many_total", "Many.", labels));
+			metrics_add(registry, GH_COUNTER, "gatehouse_test_many_total", "Many.", labels));
 	}
 	CU_ASSERT_PTR_NULL(
-		krn_metric_new(GH_COUNTER, "gatehouse_test_many_total", "Many.", "i=\"x\""));
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_many_total", "Many.", "i=\"x\""));
 	CU_ASSERT_PTR_NOT_NULL(
-		krn_metric_new(GH_COUNTER, "gatehouse_test_other_total", "Other.", "i=\"x\""));
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_other_total", "Other.", "i=\"x\""));
 }
+
+static _Atomic unsigned threads_seen;
 
 static void *
 add_many(void *arg)
 {
+	unsigned thread = threads_seen++;
+
 	for (int i = 0; i < 20000; i++)
-		gh_metric_add(arg, 1);
+		metrics_count(arg, thread, 1);
 	return NULL;
 }
 
@@ -165,14 +174,14 @@ static void
 test_threads_count_exactly(void)
 {
 	struct gh_metric *m =
-		krn_metric_new(GH_COUNTER, "gatehouse_test_threads_total", "T.", NULL);
+		metrics_add(registry, GH_COUNTER, "gatehouse_test_threads_total", "T.", NULL);
 	pthread_t threads[80];
 
 	for (int i = 0; i < 80; i++)
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, add_many, m), 0);
 	for (int i = 0; i < 80; i++)
 		pthread_join(threads[i], NULL);
-	CU_ASSERT_EQUAL(krn_metric_value(m), 80 * 20000);
+	CU_ASSERT_EQUAL(metrics_value(m), 80 * 20000);
 }
 
 /* ---- The grammar of the text format, 0.0.4 --------------------------------------------------- */
@@ -254,7 +263,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		UNIT_TEST(test_counter_gauge),
 		UNIT_TEST(test_histogram),
-		UNIT_TEST(test_entry_label),
+		UNIT_TEST(test_label),
 		UNIT_TEST(test_refused),
 		UNIT_TEST(test_too_many_series),
 		UNIT_TEST(test_threads_count_exactly),
@@ -262,5 +271,11 @@ main(void)
 		{ NULL, NULL },
 	};
 
-	return unit_run("metrics", tests);
+	registry = metrics_new();
+	if (registry == NULL)
+		return 70;
+	int code = unit_run("metrics", tests);
+
+	metrics_free(registry);
+	return code;
 }

@@ -252,12 +252,12 @@ load_actor(const char *arg, struct gh_str name, const struct gh_plugin **ret_des
 static struct gh_test *
 node_of(const char *plugins)
 {
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 	char text[1024], error[1024] = "";
 
 	snprintf(text, sizeof(text), "plugins:\n%s", plugins);
-	int r = krn_manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
+	int r = manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
 
 	if (r == 0)
 		r = krn_set_new_with(manifest, load_actor, NULL, &set, error, sizeof(error));

@@ -79,14 +79,14 @@ load(const char *arg, struct gh_str name, const struct gh_plugin **ret_desc, voi
 static int
 make(const char *text, struct krn_set **ret_set)
 {
-	struct krn_manifest *m = NULL;
+	struct manifest *m = NULL;
 
 	error[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(
-		krn_manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
+		manifest_parse("m.yaml", gh_str_of(text), &m, error, sizeof(error)), 0);
 	int r = krn_set_new_with(m, load, NULL, ret_set, error, sizeof(error));
 
-	krn_manifest_free(m); /* The set must not point into it. */
+	manifest_free(m); /* The set must not point into it. */
 	return r;
 }
 
@@ -304,7 +304,7 @@ test_abi_refused(void)
 	bad.abi_major = 7;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);
 	CU_ASSERT_STRING_EQUAL(
-		error, "plugin p: descriptor: it was built for ABI 7.1, this is ABI 0.1");
+		error, "plugin p: descriptor: it was built for ABI 7.2, this is ABI 0.2");
 	bad = good;
 	bad.abi_minor++;
 	CU_ASSERT_EQUAL(krn_check_descriptor(&bad, GH_STR("p"), error, sizeof(error)), GH_EVERSION);

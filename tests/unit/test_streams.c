@@ -157,12 +157,12 @@ test_streamed_responses(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct gh_test_request q = { .method = rows[i].method, .chain = GH_CHAIN_GATEWAY };
 		struct gh_test_outcome o = { .status = 0 };
-		struct krn_manifest *manifest = NULL;
+		struct manifest *manifest = NULL;
 		struct krn_set *set = NULL;
 		char text[128], error[1024] = "";
 
 		snprintf(text, sizeof(text), "plugins:\n - streamer: %s\n", rows[i].options);
-		CU_ASSERT_EQUAL_FATAL(krn_manifest_parse("test", gh_str_of(text), &manifest, error,
+		CU_ASSERT_EQUAL_FATAL(manifest_parse("test", gh_str_of(text), &manifest, error,
 					      sizeof(error)), 0);
 		CU_ASSERT_EQUAL_FATAL(krn_set_new_with(manifest, load_streamer, NULL, &set, error,
 					      sizeof(error)), 0);

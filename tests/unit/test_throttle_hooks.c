@@ -237,13 +237,13 @@ static struct gh_test *
 node(const char *options)
 {
 	char text[512], error[512] = "";
-	struct krn_manifest *manifest = NULL;
+	struct manifest *manifest = NULL;
 	struct krn_set *set = NULL;
 
 	feed_state.seq = 1;
 	feed_state.is_woken = false;
 	snprintf(text, sizeof(text), "plugins:\n - feed\n - peer\n - throttle: %s\n - user\n", options);
-	int r = krn_manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
+	int r = manifest_parse("test", gh_str_of(text), &manifest, error, sizeof(error));
 
 	if (r == 0)
 		r = krn_set_new_with(manifest, load, NULL, &set, error, sizeof(error));

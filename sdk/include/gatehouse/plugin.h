@@ -12,14 +12,14 @@
  *   generation  start()/stop(), MAIN: the options and what follows from them.  Read-only afterwards.
  *   worker      worker_start()/worker_stop(), on that WORKER: pools and caches of one worker.
  *
- * ABI change log: 0.1 first.
+ * ABI change log: 0.1 first.  0.2 commands.
  */
 #ifndef GATEHOUSE_PLUGIN_H
 #define GATEHOUSE_PLUGIN_H
 #include <gatehouse/base.h>
 
 #define GH_ABI_MAJOR 0 /**< While 0: exact match of both.  From 1.0 on: only a change raises it. */
-#define GH_ABI_MINOR 1 /**< Something appended: the plugin's minor must be <= the kernel's. */
+#define GH_ABI_MINOR 2 /**< Something appended: the plugin's minor must be <= the kernel's. */
 
 /* ---- Phases and verdicts ----------------------------------------------------------------------- */
 
@@ -157,6 +157,25 @@ struct gh_event_row {
  *  @param payload  BORROW, copied.  @return 0; GH_ETOOBIG; a full queue is counted, not reported. */
 GH_API int gh_event_emit(struct gh_inst *inst, struct gh_str name, struct gh_str payload);
 
+/* ---- Commands ---------------------------------------------------------------------------------- */
+
+/** `gatehouse NAME`: runs instead of a node, for things to be done before one can start.  MAIN.  The
+ *  manifest was read and this entry's options were stored, but neither open() nor start() has run and
+ *  nothing else does: no service, no worker, no log.  It speaks through stdout and stderr.
+ *  @param config     BORROW.
+ *  @param state_dir  BORROW: as gh_inst_state_dir(); it exists, with mode 0700.
+ *  @param argv       BORROW: the command's name and what the kernel did not take; argv[argc] is NULL.
+ *  @return the exit code: 0, 64 for wrong usage, 78 when it could not be done. */
+typedef int gh_command_fn(const void *config, const char *state_dir, int argc, char **argv);
+
+/** A command of a plugin.  The kernel takes --manifest, --state and --plugin-path out of the command
+ *  line; everything else, and all that follows "--", is the command's. */
+struct gh_command_row {
+	const char *name; /**< "join": lower-case letters, digits, '-'; NULL ends the table. */
+	const char *help; /**< STATIC: half a sentence for `gatehouse check`. */
+	gh_command_fn *fn;
+};
+
 /* ---- The descriptor ---------------------------------------------------------------------------- */
 
 /** The only symbol that a plugin exports.  The first members, up to version, never move. */
@@ -173,7 +192,9 @@ struct gh_plugin {
 	size_t config_size, process_size, worker_size;
 	/** Once per process, after the providers of all needs were opened.  MAIN.  @param config BORROW:
 	 *  fixed options may be used.  On error it has logged the reason (gh_inst_log) and freed what it
-	 *  took itself; close() is not called and the node does not start. */
+	 *  took itself; close() is not called and the node does not start.  GH_EAGAIN: another process
+	 *  holds what it needs (logged as LOG_NOTICE at most); while a node takes over from one that still
+	 *  runs, that one ends first, and open() is called once more, on a zeroed block. */
 	int (*open)(void *process, const void *config, struct gh_inst *inst);
 	/** MAIN, after all workers have stopped; no hook, handler or job of this entry runs any more. */
 	void (*close)(void *process);
@@ -187,12 +208,15 @@ struct gh_plugin {
 	int (*worker_start)(void *process, struct gh_worker *worker, void *worker_data);
 	/** After the worker's last transaction.  WORKER. */
 	void (*worker_stop)(void *process, struct gh_worker *worker, void *worker_data);
+	const struct gh_command_row *commands;
+	uint16_t command_size;
 };
 #define GH_PLUGIN GH_API const struct gh_plugin gh_plugin
 #define GH_PLUGIN_ABI .abi_major = GH_ABI_MAJOR, .abi_minor = GH_ABI_MINOR, \
 	.size = sizeof(struct gh_plugin), .opt_size = sizeof(struct gh_opt), \
 	.hook_size = sizeof(struct gh_hook_row), .service_size = sizeof(struct gh_service_row), \
-	.mount_size = sizeof(struct gh_mount_row), .event_size = sizeof(struct gh_event_row)
+	.mount_size = sizeof(struct gh_mount_row), .event_size = sizeof(struct gh_event_row), \
+	.command_size = sizeof(struct gh_command_row)
 
 /* ---- What an entry may ask about itself and its node ------------------------------------------- */
 

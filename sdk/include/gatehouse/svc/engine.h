@@ -42,9 +42,10 @@ struct gh_engine_v1 {
 	 *  @param kport  the kernel's handle, for gh_engine_begin(). */
 	int (*open)(void *self, struct gh_worker *worker, const struct gh_listener *listener, int fd,
 		void *kport, struct gh_port **ret_port);
-	/** Accept no more; answer what runs with Connection: close. */
+	/** Accept no more; answer what runs with Connection: close; end connections that bring no request
+	 *  soon.  The socket's queue may be somebody else's by now. */
 	void (*quiesce)(struct gh_port *port);
-	/** Connections that are open, idle ones too.  A drain waits for transactions, not for these. */
+	/** Connections that are open, idle ones too.  A drain waits for all of them. */
 	unsigned (*connections)(struct gh_port *port);
 	/** End: every transaction that is left is reported with gh_engine_gone().  Frees the port. */
 	void (*close)(struct gh_port *port);

@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "kernel/base.h"
 #include "lib/env/env.h"
-#include "kernel/manifest.h"
+#include "lib/manifest/manifest.h"
 #include "lib/options/options.h"
 
 enum {
@@ -29,7 +31,7 @@ static const struct yaml_limits limits = {
 
 /** A manifest in the making. */
 struct reader {
-	struct krn_manifest *m;
+	struct manifest *m;
 	char *error;
 	size_t error_size;
 };
@@ -174,7 +176,7 @@ read_log(struct reader *rd, const struct yaml_node *node)
 	const struct log_section *log = config.block;
 
 	rd->m->node.log_level = (int)log->level.v;
-	rd->m->node.log_format = (enum krn_log_format)log->format.v;
+	rd->m->node.log_format = (enum manifest_log_format)log->format.v;
 	options_done(&config);
 	return 0;
 }
@@ -189,7 +191,7 @@ read_access_log(struct reader *rd, const struct yaml_node *node)
 		return r;
 	const struct access_section *access = config.block;
 
-	rd->m->node.access_format = (enum krn_access_format)access->format.v;
+	rd->m->node.access_format = (enum manifest_access_format)access->format.v;
 	r = keep(rd, access->file, &rd->m->node.access_file);
 	options_done(&config);
 	return r;
@@ -222,7 +224,7 @@ read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line
 	if (r < 0)
 		return r;
 	const struct node_section *section = config.block;
-	struct krn_node_options *options = &rd->m->node;
+	struct manifest_node *options = &rd->m->node;
 
 	options->workers = section->workers;
 	options->drain_ms = section->drain_ms.v;
@@ -308,7 +310,7 @@ is_wildcard(struct gh_str address)
 
 /** What the table cannot say about one listener. */
 static int
-check_listener(struct reader *rd, const struct krn_listener_decl *decl)
+check_listener(struct reader *rd, const struct manifest_listener *decl)
 {
 	const struct gh_listener *l = &decl->listener;
 	int r = check_name(rd, decl->line, "listener: name", l->name);
@@ -331,7 +333,7 @@ check_listener(struct reader *rd, const struct krn_listener_decl *decl)
 		return complain(rd, decl->line,
 			"listener '%.*s': the cluster chain needs tls, with the node's own certificate",
 			GH_STR_ARG(l->name));
-	for (const struct krn_listener_decl *other = rd->m->listeners; other != decl; other++) {
+	for (const struct manifest_listener *other = rd->m->listeners; other != decl; other++) {
 		const struct gh_listener *o = &other->listener;
 
 		if (gh_str_eq(o->name, l->name))
@@ -349,7 +351,7 @@ check_listener(struct reader *rd, const struct krn_listener_decl *decl)
 }
 
 static int
-read_listener(struct reader *rd, const struct yaml_node *node, struct krn_listener_decl *decl)
+read_listener(struct reader *rd, const struct yaml_node *node, struct manifest_listener *decl)
 {
 	struct options_config config;
 	int r = fill(rd, listener_opts, sizeof(struct listener_section), node, "listener", &config);
@@ -444,7 +446,7 @@ static const char *const kernel_keys[] = { "as", "provide", "dry_run", "bypass",
 	"needs", NULL };
 
 static int
-read_provide(struct reader *rd, const struct gh_list *provide, struct krn_entry *entry)
+read_provide(struct reader *rd, const struct gh_list *provide, struct manifest_entry *entry)
 {
 	struct gh_str *copy = yaml_alloc(rd->m->doc, provide->n * sizeof(*copy));
 	int r = copy != NULL ? 0 : out_of_memory(rd);
@@ -457,7 +459,7 @@ read_provide(struct reader *rd, const struct gh_list *provide, struct krn_entry 
 }
 
 static int
-read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *entry)
+read_needs(struct reader *rd, const struct yaml_node *node, struct manifest_entry *entry)
 {
 	if (node == NULL || yaml_type_of(node) == YAML_TYPE_NULL)
 		return 0;
@@ -465,7 +467,7 @@ read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 		return complain(rd, node->line,
 			"%.*s: needs: must be a mapping of services to labels",
 			GH_STR_ARG(entry->plugin));
-	struct krn_need_binding *needs = yaml_alloc(rd->m->doc, node->n * sizeof(*needs));
+	struct manifest_need *needs = yaml_alloc(rd->m->doc, node->n * sizeof(*needs));
 
 	if (needs == NULL)
 		return out_of_memory(rd);
@@ -474,7 +476,7 @@ read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 			return complain(rd, node->key_lines[i],
 				"%.*s: needs: %.*s: must be the label of an entry",
 				GH_STR_ARG(entry->plugin), GH_STR_ARG(node->keys[i]));
-		needs[i] = (struct krn_need_binding){ node->keys[i], node->items[i]->text };
+		needs[i] = (struct manifest_need){ node->keys[i], node->items[i]->text };
 	}
 	entry->needs = needs;
 	entry->need_count = node->n;
@@ -482,7 +484,7 @@ read_needs(struct reader *rd, const struct yaml_node *node, struct krn_entry *en
 }
 
 static int
-read_entry_options(struct reader *rd, const struct yaml_node *value, struct krn_entry *entry)
+read_entry_options(struct reader *rd, const struct yaml_node *value, struct manifest_entry *entry)
 {
 	const struct yaml_node *own = yaml_pick(rd->m->doc, value, entry_keys, true);
 	struct options_config config;
@@ -513,7 +515,7 @@ read_entry_options(struct reader *rd, const struct yaml_node *value, struct krn_
 }
 
 static int
-read_entry(struct reader *rd, const struct yaml_node *node, struct krn_entry *entry)
+read_entry(struct reader *rd, const struct yaml_node *node, struct manifest_entry *entry)
 {
 	const struct yaml_node *value = node;
 
@@ -607,10 +609,10 @@ complain_yaml(struct reader *rd, int r, const char *why)
 }
 
 int
-krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **ret_manifest,
+manifest_parse(const char *name, struct gh_str text, struct manifest **ret_manifest,
 	char *error, size_t error_size)
 {
-	struct krn_manifest *m = calloc(1, sizeof(*m));
+	struct manifest *m = calloc(1, sizeof(*m));
 	struct reader rd = { m, error, error_size };
 	struct env *env = NULL;
 	char why[400] = "";
@@ -634,7 +636,7 @@ krn_manifest_parse(const char *name, struct gh_str text, struct krn_manifest **r
 	m = NULL;
 out:
 	env_free(env);
-	krn_manifest_free(m);
+	manifest_free(m);
 	return r;
 }
 
@@ -667,8 +669,8 @@ read_all(const char *path, char *buf, size_t size)
 }
 
 int
-krn_manifest_load(
-	const char *path, struct krn_manifest **ret_manifest, char *error, size_t error_size)
+manifest_load(
+	const char *path, struct manifest **ret_manifest, char *error, size_t error_size)
 {
 	char *text = malloc(MANIFEST_MAX_BYTES + 1);
 
@@ -683,7 +685,7 @@ krn_manifest_load(
 		snprintf(error, error_size, "%s: cannot be read: %s", path, strerror((int)-n));
 		r = n == -ENOENT ? GH_ENOENT : GH_EINVAL;
 	} else {
-		r = krn_manifest_parse(
+		r = manifest_parse(
 			path, (struct gh_str){ text, (size_t)n }, ret_manifest, error, error_size);
 		explicit_bzero(text, (size_t)n);
 	}
@@ -692,7 +694,7 @@ krn_manifest_load(
 }
 
 void
-krn_manifest_free(struct krn_manifest *manifest)
+manifest_free(struct manifest *manifest)
 {
 	if (manifest == NULL)
 		return;
