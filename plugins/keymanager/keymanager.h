@@ -10,7 +10,7 @@
  *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
  *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
  *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
- *   block.c       structs in one wiped allocation     dcr.c         client registration
+ *                                                     dcr.c         client registration
  *
  * Everything here may block: MAIN or POOL.
  */
@@ -26,6 +26,7 @@
 #include <gatehouse/svc/tokens.h>
 #include <pthread.h>
 
+#include "lib/block/block.h"
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc.h"
 #include "lib/follow/follow.h"
@@ -110,15 +111,6 @@ km_commit(struct km *km, const struct gh_doc_op *ops, size_t n, uint64_t *ret_se
 {
 	return km->docs.vt->commit(km->docs.self, ops, n, ret_seq, NULL);
 }
-
-/* ---- block.c: a struct and its strings in one allocation, wiped when freed ------------------- */
-
-/** @return zeroed memory, or NULL. */
-void *km_block_new(size_t n);
-/** Wipe and free.  NULL is allowed. */
-void km_block_free(void *block);
-/** Copy a struct with its strings at @p offsets, NUL-terminated.  @return NULL: out of memory. */
-void *km_block_copy(const void *proto, size_t size, const size_t *offsets, size_t n);
 
 /* ---- keys.c ---------------------------------------------------------------------------------- */
 
