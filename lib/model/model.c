@@ -74,6 +74,7 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, no_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "commit", 22, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ .name = NULL },
 };
 

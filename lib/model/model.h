@@ -36,6 +36,8 @@
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
+ *   commit        id hex.  Stands in each batch that another node sent, so that the batch is not
+ *                 written twice when it is sent twice.  expires_at_s
  */
 #ifndef LIB_MODEL_MODEL_H
 #define LIB_MODEL_MODEL_H
