@@ -3,7 +3,8 @@
  * @file expose.h
  * @brief What the files of the plugin share.
  *
- *   expose.c   descriptor, options, dispatch, metrics
+ *   expose.c   descriptor, options, metrics
+ *   serve.c    one call: who asks, for what, and the answer
  *   docs.c     docs/1, with commits that are written once however often they are sent
  *   tokens.c   tokens/1
  *   others.c   identity/1, rollout/1
@@ -62,6 +63,17 @@ struct expose_function {
 	/** Role that suffices besides GH_ROLE_CONTROL; NULL: none. */
 	const char *role;
 };
+
+/** A service that may be offered. */
+struct expose_named {
+	const char *name;
+	const struct expose_function *functions;
+};
+
+extern const struct expose_named expose_services[EXPOSE_COUNT];
+
+/** The gh_handler of all mounts. */
+void expose_handle(void *process, const void *config, struct gh_call *call);
 
 extern const struct expose_function expose_docs[], expose_tokens[], expose_identity[],
 	expose_rollout[];
