@@ -32,7 +32,8 @@
  *                 requests, window_ms (both 0: unlimited), stop_on_quota_reach, dto (REST form)
  *   issuer_key rt id kid.  issuer, alg, jwk (map, public part), created_at_s
  *   revocation rt id jti.  expires_at_s
- *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), created_at_s
+ *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
+ *                 alg), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s

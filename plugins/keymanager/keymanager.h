@@ -72,6 +72,7 @@ struct km {
 	unsigned rollout_count;
 	/* From the options. */
 	char *issuer;
+	bool is_issuer_auto; /**< The first key manager of the cluster chose it. */
 	enum km_client_secrets client_secrets;
 	uint64_t token_s, refresh_s, internal_key_s, skew_s;
 	/* keys.c */
@@ -117,6 +118,9 @@ km_commit(struct km *km, const struct gh_doc_op *ops, size_t n, uint64_t *ret_se
 /** Read or make the cluster key and the signing key.  Logs why not.  @return 0 or a gh_err. */
 int km_keys_open(struct km *km, const struct km_config *config);
 void km_keys_close(struct km *km);
+/** If there are keys in the store, take over the issuer that the newest one names.  Logs why not.
+ *  @return 0, GH_EIO, GH_ENOMEM. */
+int km_keys_issuer(struct km *km);
 /** The key of that id; another node may have made it.  @param[out] ret_key  GIVE: jose_key_unref().
  *  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
 int km_key_find(struct km *km, const char *kid, struct jose_key **ret_key);
