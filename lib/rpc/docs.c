@@ -192,7 +192,7 @@ rpc_get_found(struct rpc_message *message, size_t max, struct gh_docs_found **re
 	struct doc_value v;
 	int r = 0;
 
-	if (count > max || total < 0)
+	if (array.n == 0 || count > max || total < 0)
 		return GH_EINVAL;
 	/* Every string is part of the message and is kept once, whatever names stand twice. */
 	found = block_new(sizeof(*found) + count * sizeof(*found->docs) + message->head.n +
