@@ -78,7 +78,11 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
-	{ "commit", 22, false, "expires_at_s", NULL, no_indexes, NULL },
+	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
+	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
+	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "authority", 22, true, NULL, NULL, no_indexes, NULL },
+	{ "commit", 26, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ .name = NULL },
 };
 

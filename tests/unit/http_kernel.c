@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <gatehouse/metric.h>
+#include <gatehouse/offload.h>
 #include <gatehouse/worker.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -96,6 +97,21 @@ gh_inst_log(struct gh_inst *i, int level, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
+}
+
+int
+gh_service_get(struct gh_inst *i, const char *need, unsigned index, struct gh_service *ret_service)
+{
+	(void)i, (void)need, (void)index, (void)ret_service;
+	return GH_ENOENT;
+}
+
+int
+gh_job_post(struct gh_inst *i, enum gh_lane lane, struct gh_job *job)
+{
+	(void)i, (void)lane;
+	job->free(job);
+	return GH_EAGAIN;
 }
 
 struct gh_metric *
