@@ -3,6 +3,7 @@
  * @file expose.c
  * @brief Lets other nodes of the cluster call services of this one.
  */
+#include <gatehouse/http.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -96,6 +97,28 @@ open_expose(void *process, const void *config, struct gh_inst *inst)
 	return r;
 }
 
+/* ---- Strangers --------------------------------------------------------------------------------- */
+
+/** Nobody without a certificate gets as far as sending a body. */
+static enum gh_verdict
+on_accept(const void *config, struct gh_txn *txn)
+{
+	struct gh_str path = gh_txn_attr(txn, GH_ATTR_PATH);
+	size_t n = sizeof(RPC_PREFIX) - 1;
+
+	(void)config;
+	if (gh_txn_chain(txn) != GH_CHAIN_CLUSTER || gh_txn_attr(txn, GH_ATTR_PEER_NODE).n > 0 ||
+	    path.n < n || memcmp(path.p, RPC_PREFIX, n) != 0)
+		return GH_NEXT;
+	return gh_txn_reply(txn, 403, GH_STR("text/plain; charset=utf-8"),
+		GH_STR("the caller showed no certificate of this cluster")) == 0 ? GH_STOP : GH_FAIL;
+}
+
+static const struct gh_hook_row hooks[] = {
+	{ GH_ACCEPT, GH_DENY, on_accept, NULL },
+	{ .fn = NULL },
+};
+
 static const char *const needs[] = { "?" GH_SVC_DOCS, "?" GH_SVC_TOKENS, "?" GH_SVC_IDENTITY,
 	GH_SVC_ROLLOUT "*", NULL };
 
@@ -114,6 +137,6 @@ static const struct gh_mount_row mounts[] = {
 
 GH_PLUGIN = {
 	GH_PLUGIN_ABI, .name = "expose", .version = "0.1.0", .needs = needs, .opts = opts,
-	.mounts = mounts, .config_size = sizeof(struct config),
+	.hooks = hooks, .mounts = mounts, .config_size = sizeof(struct config),
 	.process_size = sizeof(struct expose), .open = open_expose,
 };

@@ -4,6 +4,7 @@ import concurrent.futures
 import http.server
 import re
 import signal
+import socket
 import ssl
 import threading
 import time
@@ -188,6 +189,14 @@ def test_two_key_managers_are_one(apart):
 def test_who_may_call_services(apart):
     control = apart.control
     assert call_service(control, "/docs/1/get").status_code == 403
+    # Strangers are refused before they have sent what they announce.
+    with socket.create_connection(("127.0.0.1", control.cluster_port), 5) as raw:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(raw) as s:
+            s.sendall(f"POST {RPC}/docs/1/commit HTTP/1.1\r\nHost: x\r\n"
+                      "Content-Length: 50000000\r\n\r\n".encode())
+            assert s.recv(100).startswith(b"HTTP/1.1 403 ")
     if apart.has_gateway:
         for path in ("/docs/1/get", "/docs/1/commit", "/tokens/1/check", "/identity/1/authenticate"):
             assert call_service(control, path, certificate_of=apart.gateway).status_code == 403
