@@ -55,15 +55,16 @@ docs_find(struct expose_request *request)
 	return r < 0 ? r : answer_found(request, found);
 }
 
-/** Sequence of the batch that wrote the commit of that id.  @return 0, GH_ENOENT, GH_EIO. */
+/** Was it written when the same call came before?  @return 0: yes, as @p ret_seq; @p conflict: no;
+ *  GH_EIO, GH_ENOMEM: not known. */
 static int
-find_commit(const struct gh_docs *docs, struct gh_str id, uint64_t *ret_seq)
+explain_conflict(const struct gh_docs *docs, struct gh_str id, int conflict, uint64_t *ret_seq)
 {
 	struct gh_docs_found *found;
 	int r = docs->vt->get(docs->self, GH_STR(MODEL_TENANT_DEFAULT), GH_STR("commit"), id, &found);
 
 	if (r < 0)
-		return r;
+		return r == GH_ENOENT ? conflict : r;
 	*ret_seq = found->docs[0].rev;
 	docs->vt->found_free(found);
 	return GH_OK;
@@ -100,8 +101,8 @@ docs_commit(struct expose_request *request)
 	if (r < 0)
 		goto out;
 	r = docs->vt->commit(docs->self, ops, n + 1, &seq, &failed);
-	if ((r == GH_ECONFLICT || r == GH_ENOENT) && find_commit(docs, id, &seq) == 0)
-		r = GH_OK; /* it was written when the same call came before */
+	if (r == GH_ECONFLICT || r == GH_ENOENT)
+		r = explain_conflict(docs, id, r, &seq);
 	if (r == GH_OK)
 		doc_put_int(&request->out.head, "seq", (int64_t)seq);
 	else if (r == GH_ECONFLICT || r == GH_ENOENT)

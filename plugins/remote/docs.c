@@ -9,8 +9,9 @@
 
 #define COMMIT_ID_BYTES 16
 #define READ_ERRORS (REMOTE_ERR(GH_ENOENT) | REMOTE_ERR(GH_EINVAL) | REMOTE_ERR(GH_ENOMEM))
+/* Not GH_EAGAIN: that the last attempt was not tried says nothing about those before it. */
 #define COMMIT_ERRORS (REMOTE_ERR(GH_ECONFLICT) | REMOTE_ERR(GH_ENOENT) | REMOTE_ERR(GH_EINVAL) | \
-	REMOTE_ERR(GH_ETOOBIG) | REMOTE_ERR(GH_EAGAIN) | REMOTE_ERR(GH_ENOMEM))
+	REMOTE_ERR(GH_ETOOBIG))
 
 /** Ask for documents.  @param max  that may come. */
 static int
