@@ -57,11 +57,12 @@ find_function(const struct expose *e, struct gh_str path, enum expose_service *r
 	return false;
 }
 
+/** @param role  that suffices besides control; or NULL. */
 static bool
-may_call(const struct gh_call *call, const struct expose_function *function)
+may_call(const struct gh_call *call, const char *role)
 {
 	return gh_call_peer_has_role(call, GH_STR(GH_ROLE_CONTROL)) ||
-		(function->role != NULL && gh_call_peer_has_role(call, gh_str_of(function->role)));
+		(role != NULL && gh_call_peer_has_role(call, gh_str_of(role)));
 }
 
 /** Run the function and make the message that tells its result. */
@@ -118,6 +119,9 @@ out:
 	gh_metric_observe(metrics->seconds, (double)(gh_mono_ns() - start_ns) / 1e9);
 }
 
+/** Whoever may call anything may ask for what is offered. */
+static const struct expose_function hello = { .name = "hello", .role = GH_ROLE_ANALYTICS };
+
 /** What is offered here: how a caller knows that it has reached a node that serves. */
 static void
 say_hello(const struct expose *e, struct gh_call *call)
@@ -143,8 +147,8 @@ expose_handle(void *process, const void *config, struct gh_call *call)
 {
 	struct expose *e = process;
 	struct gh_str subpath = gh_call_path(call);
-	enum expose_service service;
-	unsigned i;
+	enum expose_service service = EXPOSE_DOCS;
+	unsigned i = 0;
 
 	(void)config;
 	subpath.p += sizeof(RPC_PREFIX) - 1; /* all mounts begin with it */
@@ -153,13 +157,16 @@ expose_handle(void *process, const void *config, struct gh_call *call)
 		return refuse(call, 403, "the caller showed no certificate of this cluster");
 	if (!gh_str_eq(gh_call_method(call), GH_STR("POST")))
 		return refuse(call, 405, "services are called with POST");
-	if (gh_str_eq(subpath, GH_STR("/hello")))
-		return say_hello(e, call);
-	if (!find_function(e, subpath, &service, &i))
-		return refuse(call, 404, "this node does not offer that service or function");
-	const struct expose_function *function = &expose_services[service].functions[i];
+	bool is_hello = gh_str_eq(subpath, GH_STR("/hello"));
 
-	if (!may_call(call, function))
+	if (!is_hello && !find_function(e, subpath, &service, &i))
+		return refuse(call, 404, "this node does not offer that service or function");
+	const struct expose_function *function = is_hello ? &hello
+		: &expose_services[service].functions[i];
+
+	if (!may_call(call, function->role))
 		return refuse(call, 403, "the caller's certificate does not carry the role control");
+	if (is_hello)
+		return say_hello(e, call);
 	serve(e, call, function, &e->metrics[service][i]);
 }

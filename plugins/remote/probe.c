@@ -131,10 +131,17 @@ remote_probe_open(struct remote *remote, uint64_t wait_ms)
 		return r;
 	}
 	probe->remote = remote;
-	for (r = ask(remote, error); r < 0 && gh_mono_ns() < end_ns; r = ask(remote, error))
-		pause_before_next(probe);
+	r = ask(remote, error);
+	atomic_store(&remote->is_down, r < 0);
 	if (r < 0)
-		gh_inst_log(remote->inst, LOG_ERR, "%s: %s", remote->url, error);
+		gh_inst_log(remote->inst, LOG_WARNING, "waits for %s: %s", remote->url, error);
+	while (r < 0 && gh_mono_ns() < end_ns) {
+		pause_before_next(probe);
+		r = ask(remote, error);
+	}
+	atomic_store(&remote->is_down, r < 0);
+	if (r < 0)
+		gh_inst_log(remote->inst, LOG_ERR, "cannot start without %s: %s", remote->url, error);
 	if (r == 0 && pthread_create(&probe->thread, NULL, run, probe) != 0)
 		r = GH_EAGAIN;
 	if (r < 0) {
