@@ -4,13 +4,14 @@
  * @brief Calls of services between nodes, as bytes: what plugin `remote` sends and `expose` answers.
  *
  * One call is one POST to RPC_PREFIX/<service>/<function>.  Request and reply are messages: a short
- * prelude (magic, version, length of the head), the head (a map of lib/doc), and behind it the blobs,
- * one after the other, whose lengths stand in the head.  Blobs are what is big (bodies of documents)
- * or secret (passwords, tokens): they are copied once, into the finished message, which is wiped
- * when freed.  They are read in the order in which they were put.
+ * prelude (magic, version, length of the head), the head (a map of lib/doc), and behind it the
+ * blobs, one after the other, whose lengths stand in the head.  Blobs are what is big (bodies of
+ * documents) or secret (passwords, tokens): they are copied once, into the finished message, which
+ * is wiped when freed.  They are read in the order in which they were put.
  *
- * Readers take hostile bytes: what a message says about itself is checked against what is there, and
- * nothing is handed out of a message that is not whole.  Strings that were read BORROW from the message.
+ * Readers take hostile bytes: what a message says about itself is checked against what is there,
+ * and nothing is handed out of a message that is not whole.  Strings that were read BORROW from the
+ * message.
  */
 #ifndef LIB_RPC_RPC_H
 #define LIB_RPC_RPC_H

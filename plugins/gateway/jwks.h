@@ -4,9 +4,9 @@
  * @brief Keys of a key manager that publishes them as a JWK set (RFC 7517, 5), besides those that
  * come through the feed.
  *
- * A thread of its own fetches the set: at the start, every now and then, and when a token names a key
- * that nobody knows, but not more often than every GW_JWKS_PAUSE_MS.  What was fetched last counts
- * until something else is: a key manager that is away changes nothing.
+ * A thread of its own fetches the set: at the start, every now and then, and when a token names a
+ * key that nobody knows, but not more often than every GW_JWKS_PAUSE_MS.  What was fetched last
+ * counts until something else is: a key manager that is away changes nothing.
  */
 #ifndef GATEWAY_JWKS_H
 #define GATEWAY_JWKS_H

@@ -10,7 +10,7 @@
  *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
  *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
  *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
- *                                                     dcr.c         client registration
+ *   dcr.c         client registration
  *
  * Everything here may block: MAIN or POOL.
  */

@@ -3,9 +3,9 @@
  * @file remote.c
  * @brief Services of another node, as if a plugin of this one provided them.
  *
- * So publisher, API store, admin and key manager run in processes of their own: the plugin `expose` of
- * a control-plane node answers docs/1 and rollout/1, that of a key manager tokens/1 and identity/1.
- * The manifest says what an entry provides:
+ * So publisher, API store, admin and key manager run in processes of their own: the plugin `expose`
+ * of a control-plane node answers docs/1 and rollout/1, that of a key manager tokens/1 and
+ * identity/1.  The manifest says what an entry provides:
  *
  *   - remote: { url: "https://control:9447", provide: [docs/1, rollout/1] }
  *   - remote: { as: km, url: "https://keys:9447", provide: [tokens/1, identity/1] }

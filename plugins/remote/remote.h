@@ -12,10 +12,10 @@
  * How services behave here that the other node provides:
  * - A node that cannot be reached, or answers nonsense, is GH_EIO; the log says why, once per trouble.
  *   While the probe knows that it cannot be reached, calls fail at once.
- * - What can be asked twice without harm is asked again when a connection breaks.  Commits are among
- *   that, because each has an id and the other node writes it once.  A commit whose outcome could not
- *   be learnt before the deadline is GH_EIO: here it may have been written.
- * - Passwords are never tried twice, and clients never deleted twice.
+ * - What can be asked twice without harm is asked again when a connection breaks.  Commits are
+ *   among that, because each has an id and the other node writes it once.  A commit whose outcome
+ *   could not be learnt before the deadline is GH_EIO: here it may have been written.
+ * - Checking a password and deleting a client are not tried again.
  */
 #ifndef PLUGINS_REMOTE_REMOTE_H
 #define PLUGINS_REMOTE_REMOTE_H
