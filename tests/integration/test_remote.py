@@ -215,6 +215,33 @@ def test_who_may_call_services(apart):
                         certificate_of=apart.publisher).status_code == 404
 
 
+def test_certificates_of_other_roles(tmp_path):
+    cluster = Cluster(tmp_path)
+    node, roles = cluster.control, "roles: [control, traffic, analytics]"
+    manifest, identity = node.manifest.read_text(), node.state / "cluster" / "identity.pem"
+    assert roles in manifest
+    for role in ("gateway", "analytics"):  # the authority gives each of them a certificate
+        node.manifest.write_text(manifest.replace(roles, f"roles: [{role}]"))
+        node.start().stop()
+        identity.rename(tmp_path / f"{role}.pem")
+    node.manifest.write_text(manifest)
+    node.start()
+    try:
+        for role, path, status in [("gateway", "/hello", 403), ("gateway", "/docs/1/get", 403),
+                                   ("gateway", "/docs/1/commit", 403),
+                                   ("gateway", "/tokens/1/check", 403),
+                                   ("gateway", "/identity/1/authenticate", 403),
+                                   ("gateway", "/rollout/1/wait", 403),
+                                   ("analytics", "/docs/1/get", 403),
+                                   ("analytics", "/tokens/1/issue", 403),
+                                   ("analytics", "/tokens/1/check", 200)]:
+            r = requests.post(node.cluster_url + RPC + path, data=EMPTY, verify=False, timeout=10,
+                              cert=str(tmp_path / f"{role}.pem"))
+            assert r.status_code == status, (role, path, r.text)
+    finally:
+        cluster.stop()
+
+
 # --- Nodes that are away
 
 def answer_of(node, path, token):
