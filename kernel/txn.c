@@ -296,6 +296,12 @@ gh_txn_set_plan(struct gh_txn *txn, const struct gh_plan *plan)
 	txn->op_at = SIZE_MAX; /* from the next phase on */
 }
 
+enum gh_chain
+gh_txn_chain(const struct gh_txn *txn)
+{
+	return txn->chain;
+}
+
 uint64_t
 gh_txn_start_ns(const struct gh_txn *txn)
 {

@@ -52,6 +52,10 @@ static const struct model_index policy_indexes[] = {
 	{ "level_name", true, { STR("level"), STR("name") } },
 	{ .name = NULL },
 };
+static const struct model_index signing_key_indexes[] = {
+	{ "alg_number", true, { STR("alg"), INT("number") } },
+	{ .name = NULL },
+};
 static const char *const signing_key_secrets[] = { "sealed", NULL };
 static const char *const user_secrets[] = { "password", NULL };
 static const struct model_index refresh_token_indexes[] = {
@@ -71,9 +75,14 @@ const struct model_kind model_kinds[] = {
 	{ "policy", 8, true, NULL, NULL, policy_indexes, NULL },
 	{ "issuer_key", 9, true, NULL, NULL, no_indexes, NULL },
 	{ "revocation", 10, true, "expires_at_s", NULL, no_indexes, NULL },
-	{ "signing_key", 11, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
+	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
+	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "authority", 22, true, NULL, NULL, no_indexes, NULL },
+	{ "commit", 26, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ .name = NULL },
 };
 

@@ -32,10 +32,21 @@
  *                 requests, window_ms (both 0: unlimited), stop_on_quota_reach, dto (REST form)
  *   issuer_key rt id kid.  issuer, alg, jwk (map, public part), created_at_s
  *   revocation rt id jti.  expires_at_s
- *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), created_at_s
+ *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
+ *                 alg), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
+ *   node       rt id uuid.  name, roles [s], joined_at_s, renewed_at_s, is_removed, removed_at_s,
+ *                 expires_at_s (of its newest certificate), serials [s] (hex, newest last),
+ *                 authority (hex, id of the key that signed the newest)
+ *   join_token    id SHA-256 of its secret, hex.  roles [s], user, created_at_s, expires_at_s
+ *   cluster_secret id "authority".  fingerprint (hex), sealed (bin: private key, AEAD), created_at_s
+ *   authority  rt id SHA-256 of the certificate, hex.  certificate (PEM), cross (PEM of the same key,
+ *                 signed by the one before; or empty), key_id (hex), is_current, created_at_s,
+ *                 retires_at_s (0: not known)
+ *   commit        id hex.  Stands in each batch that another node sent, so that the batch is not
+ *                 written twice when it is sent twice.  expires_at_s
  */
 #ifndef LIB_MODEL_MODEL_H
 #define LIB_MODEL_MODEL_H

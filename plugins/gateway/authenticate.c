@@ -19,7 +19,8 @@
 struct verification {
 	struct gh_job job; /* first */
 	struct gw_snapshot *root;
-	uint64_t now_s, skew_s;
+	struct gw_jwks *jwks;
+	uint64_t trust, now_s, skew_s;
 	uint8_t digest[CRYPTO_SHA256_LEN];
 	struct gw_claims *claims;
 	enum gw_error error;
@@ -71,8 +72,8 @@ run_verification(struct gh_job *job)
 {
 	struct verification *v = (struct verification *)(void *)job;
 
-	v->error = gw_token_verify(v->root, (struct gh_str){ v->token, v->token_n }, v->now_s,
-		v->skew_s, &v->claims);
+	v->error = gw_token_verify(v->root, v->jwks, (struct gh_str){ v->token, v->token_n },
+		v->now_s, v->skew_s, &v->claims);
 }
 
 static void
@@ -81,7 +82,7 @@ end_verification(struct gh_job *job, struct gh_txn *txn)
 	struct verification *v = (struct verification *)(void *)job;
 	struct gw_call *call = gh_txn_entry_slot(txn, sizeof(*call));
 
-	remember(gh_txn_worker_data(txn), v->digest, v->root->trust, v->error, v->claims);
+	remember(gh_txn_worker_data(txn), v->digest, v->trust, v->error, v->claims);
 	call->refused = v->error;
 	call->claims = v->claims; /* with its pin */
 	v->claims = NULL;
@@ -125,6 +126,8 @@ verify_on_pool(struct gh_txn *txn, const struct gw_call *call, struct gh_str tok
 		return gw_refuse(txn, GW_ERR_BUSY);
 	v->job = (struct gh_job){ run_verification, end_verification, free_verification };
 	v->root = gw_snapshot_ref(call->view->root);
+	v->jwks = process->jwks;
+	v->trust = gw_trust(v->root, v->jwks);
 	v->now_s = now_s();
 	v->skew_s = skew_s;
 	memcpy(v->digest, digest, sizeof(v->digest));
@@ -147,20 +150,55 @@ is_share_spent(struct gw_worker *worker, uint64_t share_percent, uint64_t now_ns
 	return worker->verify_ns >= SECOND_NS / 100 * share_percent;
 }
 
+/* The key that the token names may have been made since the set of keys was fetched. */
+static enum gh_verdict
+after_fetch(struct gh_txn *txn, enum gh_reason reason)
+{
+	struct gw_call *call = gh_txn_entry_slot(txn, sizeof(*call));
+
+	if (reason == GH_CANCELLED)
+		return gw_refuse(txn, GW_ERR_BUSY);
+	call->has_waited = true;
+	return gw_on_authenticate(call->config, txn);
+}
+
+/* Wait for a fetch, once, if one may help.  @return false: the token is refused. */
+static bool
+wait_for_key(struct gh_txn *txn, const struct gw_config *config, struct gw_call *call,
+	struct gh_str token)
+{
+	const struct gw_process *process = gh_txn_process(txn);
+
+	if (call->has_waited || !gw_jwks_may_wait(process->jwks) ||
+		!gw_token_has_unknown_key(call->view->root, process->jwks, token))
+		return false;
+	call->config = config;
+	struct gh_token resume = gh_txn_suspend(txn, GW_JWKS_DEADLINE_MS, after_fetch);
+
+	if (!gw_jwks_wait(process->jwks, resume))
+		gh_resume(resume);
+	return true;
+}
+
 static enum gh_verdict
 verify(const struct gw_config *config, struct gh_txn *txn, struct gw_call *call,
 	struct gh_str token, const uint8_t *digest)
 {
+	const struct gw_process *process = gh_txn_process(txn);
 	struct gw_worker *worker = gh_txn_worker_data(txn);
 	uint64_t start_ns = gh_mono_ns(), skew_s = config->clock_skew.v / 1000;
+	uint64_t trust = gw_trust(call->view->root, process->jwks);
 	struct gw_claims *claims = NULL;
 
+	if (wait_for_key(txn, config, call, token))
+		return GH_SUSPEND;
 	if (is_share_spent(worker, config->verify_share, start_ns))
 		return verify_on_pool(txn, call, token, digest, skew_s);
-	enum gw_error error = gw_token_verify(call->view->root, token, now_s(), skew_s, &claims);
+	enum gw_error error = gw_token_verify(call->view->root, process->jwks, token, now_s(),
+		skew_s, &claims);
 
 	worker->verify_ns += gh_mono_ns() - start_ns;
-	remember(worker, digest, call->view->root->trust, error, claims);
+	remember(worker, digest, trust, error, claims);
 	enum gh_verdict verdict = error == GW_OK ? accept_claims(txn, call, claims) :
 		gw_refuse(txn, error);
 
@@ -170,18 +208,20 @@ verify(const struct gw_config *config, struct gh_txn *txn, struct gw_call *call,
 
 /* Is what was found true once still so?  @return GW_OK, or why not. */
 static enum gw_error
-check_again(const struct gw_config *config, const struct gw_snapshot *root,
+check_again(const struct gw_config *config, const struct gw_snapshot *root, struct gw_jwks *jwks,
 	struct gw_claims *claims)
 {
+	uint64_t trust = gw_trust(root, jwks);
+
 	if (claims->expires_at_s + config->clock_skew.v / 1000 <= now_s())
 		return GW_ERR_EXPIRED_CREDENTIALS;
-	if (claims->trust == root->trust)
+	if (claims->trust == trust)
 		return GW_OK;
-	if (!gw_token_is_trusted(root, claims))
+	if (!gw_token_is_trusted(root, jwks, claims))
 		return GW_ERR_INVALID_CREDENTIALS;
 	/* Transactions that began under an older root may still be on their way. */
-	if (claims->trust < root->trust)
-		claims->trust = root->trust;
+	if (claims->trust < trust)
+		claims->trust = trust;
 	return GW_OK;
 }
 
@@ -192,6 +232,7 @@ check_token(const struct gw_config *config, struct gh_txn *txn, struct gw_call *
 	const struct gw_process *process = gh_txn_process(txn);
 	struct gw_worker *worker = gh_txn_worker_data(txn);
 	const struct gw_snapshot *root = call->view->root;
+	uint64_t trust = gw_trust(root, process->jwks);
 	uint8_t digest[CRYPTO_SHA256_LEN];
 	enum gw_error error;
 
@@ -203,13 +244,13 @@ check_token(const struct gw_config *config, struct gh_txn *txn, struct gw_call *
 
 	if (claims != NULL) {
 		gh_metric_add(process->cache_hits, 1);
-		if ((error = check_again(config, root, claims)) == GW_OK)
+		if ((error = check_again(config, root, process->jwks, claims)) == GW_OK)
 			return accept_claims(txn, call, claims);
 		gw_token_cache_drop(worker->tokens, digest);
-		gw_token_cache_refuse(worker->tokens, digest, root->trust, error);
+		gw_token_cache_refuse(worker->tokens, digest, trust, error);
 		return gw_refuse(txn, error);
 	}
-	if ((error = gw_token_cache_refused(worker->tokens, digest, root->trust)) != GW_OK) {
+	if ((error = gw_token_cache_refused(worker->tokens, digest, trust)) != GW_OK) {
 		gh_metric_add(process->cache_hits, 1);
 		return gw_refuse(txn, error);
 	}

@@ -52,6 +52,15 @@ static const struct gh_opt opts[] = {
 		.help = "PEM file with whom backends are verified against; empty: the system's."),
 	GH_OPT(struct gw_config, insecure_backends, .fixed = true, .dflt = "false",
 		.help = "Do not verify certificates of backends.  For tests only."),
+	GH_OPT(struct gw_config, jwks_url, .fixed = true, .dflt = "", .max = 2048,
+		.help = "Where a key manager publishes its keys (https); empty: keys come through the "
+			"feed alone."),
+	GH_OPT(struct gw_config, jwks_issuer, .fixed = true, .dflt = "", .max = 512,
+		.help = "Issuer of tokens that are signed with the keys of jwks_url."),
+	GH_OPT(struct gw_config, jwks_ca_file, .fixed = true, .dflt = "", .max = 4096,
+		.help = "PEM file with whom the key manager is verified against; empty: the system's."),
+	GH_OPT(struct gw_config, jwks_interval, .fixed = true, .dflt = "5m", .min = 1000,
+		.max = 24 * HOUR_MS, .help = "How often the keys of jwks_url are fetched."),
 	{ .type = GH_OPT_END },
 };
 
@@ -119,10 +128,24 @@ close_gateway(void *data)
 {
 	struct gw_process *process = data;
 
+	gw_jwks_free(process->jwks);
 	gw_publisher_close(&process->publisher);
 	gw_watch_done(&process->watch);
 	upstream_trust_free(process->trust);
 	gw_arena_free(&process->arena);
+}
+
+static int
+open_jwks(struct gw_process *process, const struct gw_config *c)
+{
+	const struct gw_jwks_options options = { c->jwks_url, c->jwks_issuer, c->jwks_ca_file,
+		c->jwks_interval.v };
+	int r;
+
+	if (c->jwks_url.n == 0)
+		return GH_OK;
+	r = gw_jwks_new(process->inst, &options, &process->jwks);
+	return r == 0 ? gw_jwks_start(process->jwks) : r;
 }
 
 static int
@@ -143,7 +166,10 @@ open_gateway(void *data, const void *config, struct gh_inst *inst)
 		gh_inst_log(inst, LOG_ERR, "backend_ca_file: %s", error);
 	if (r < 0)
 		goto out;
-	r = gw_publisher_open(&process->publisher, inst, &process->environments, process->seed);
+	r = open_jwks(process, config);
+	if (r == 0)
+		r = gw_publisher_open(&process->publisher, inst, &process->environments,
+			process->seed);
 out:
 	if (r < 0)
 		close_gateway(process);

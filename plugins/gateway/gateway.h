@@ -6,6 +6,7 @@
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
+#include "plugins/gateway/jwks.h"
 #include "plugins/gateway/publish.h"
 #include "plugins/gateway/token_cache.h"
 #include "plugins/gateway/watch.h"
@@ -22,6 +23,8 @@ struct gw_config {
 	uint64_t max_idle_connections, max_connections;
 	struct gh_str backend_ca_file;
 	bool insecure_backends;
+	struct gh_str jwks_url, jwks_issuer, jwks_ca_file;
+	struct gh_ms jwks_interval;
 	struct gh_str cors_headers_text; /**< Not an option: cors_headers as one field value. */
 };
 
@@ -35,6 +38,7 @@ struct gw_process {
 	uint64_t seed;                       /**< Of every hash whose keys come from outside. */
 	struct upstream_options upstream;
 	struct upstream_trust *trust;
+	struct gw_jwks *jwks;                /**< NULL: all keys come through the feed. */
 	struct gh_metric *refused[GW_ERR_COUNT];
 	struct gh_metric *cache_hits, *cache_misses, *offloaded;
 	struct gw_watch watch;
@@ -56,8 +60,10 @@ struct gw_call {
 	const struct gw_api *api;            /**< As the operation, under the view. */
 	const struct gw_operation *operation;
 	struct gw_claims *claims;            /**< Pinned; NULL: the caller is not known. */
+	const struct gw_config *config;      /**< For whoever waits for a key. */
 	enum gw_error refused;               /**< Why the token is not accepted. */
 	bool is_sandbox;
+	bool has_waited;                     /**< For the key that the token names. */
 	bool is_cors;                        /**< The answer needs CORS fields. */
 };
 
@@ -73,11 +79,22 @@ enum gh_verdict gw_cors_preflight(const struct gw_config *config, struct gh_txn 
 	struct gh_str allow);
 
 /** Verify a token, at the cost of a signature.  ANY thread that holds @p root.
- *  @param[out] ret_claims  one pin, which is the caller's.
+ *  @param jwks  may be NULL.  @param[out] ret_claims  one pin, which is the caller's.
  *  @return GW_OK, or why not; GW_ERR_BUSY: out of memory. */
-enum gw_error gw_token_verify(const struct gw_snapshot *root, struct gh_str token, uint64_t now_s,
-	uint64_t skew_s, struct gw_claims **ret_claims);
-/** Does the snapshot still say that they are true?  Keys and revocations may have changed. */
-bool gw_token_is_trusted(const struct gw_snapshot *root, const struct gw_claims *claims);
+enum gw_error gw_token_verify(const struct gw_snapshot *root, struct gw_jwks *jwks,
+	struct gh_str token, uint64_t now_s, uint64_t skew_s, struct gw_claims **ret_claims);
+/** Is it a token whose key nobody knows? */
+bool gw_token_has_unknown_key(const struct gw_snapshot *root, struct gw_jwks *jwks,
+	struct gh_str token);
+/** Are they still true?  Keys and revocations may have changed. */
+bool gw_token_is_trusted(const struct gw_snapshot *root, struct gw_jwks *jwks,
+	const struct gw_claims *claims);
+/** Changes whenever a key or a revocation does; what was found under it holds as long as it stays.
+ *  Read it before what it stands for. */
+static inline uint64_t
+gw_trust(const struct gw_snapshot *root, const struct gw_jwks *jwks)
+{
+	return gw_jwks_trust(jwks) << 40 | root->trust;
+}
 
 #endif

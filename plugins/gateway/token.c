@@ -72,19 +72,33 @@ claims_new(const struct jose_token *token, const struct jose_claims *from, bool 
 }
 
 bool
-gw_token_is_trusted(const struct gw_snapshot *root, const struct gw_claims *claims)
+gw_token_is_trusted(const struct gw_snapshot *root, struct gw_jwks *jwks,
+	const struct gw_claims *claims)
 {
 	const struct gw_issuer_key *key = gw_snapshot_key(root, claims->kid);
+	bool is_issuers = key != NULL ? gh_str_eq(key->issuer, claims->issuer) :
+		gw_jwks_trusts(jwks, claims->kid, claims->issuer);
 
-	return key != NULL && gh_str_eq(key->issuer, claims->issuer) &&
-		!gw_snapshot_is_revoked(root, claims->jti);
+	return is_issuers && !gw_snapshot_is_revoked(root, claims->jti);
+}
+
+/* The key of that id; the feed's counts before the set's.  @return GIVE, or NULL. */
+static struct jose_key *
+find_key(const struct gw_snapshot *root, struct gw_jwks *jwks, struct gh_str kid)
+{
+	const struct gw_issuer_key *known = gw_snapshot_key(root, kid);
+	struct jose_key *key = NULL;
+
+	if (known != NULL)
+		return jose_key_ref(known->jose);
+	return gw_jwks_key(jwks, kid, &key) == 0 ? key : NULL;
 }
 
 /* Everything behind the signature. */
 static enum gw_error
-judge(const struct gw_snapshot *root, const struct jose_token *token,
-	const struct jose_claims *from, uint64_t now_s, uint64_t skew_s,
-	struct gw_claims **ret_claims)
+judge(const struct gw_snapshot *root, struct gw_jwks *jwks, uint64_t trust,
+	const struct jose_token *token, const struct jose_claims *from, uint64_t now_s,
+	uint64_t skew_s, struct gw_claims **ret_claims)
 {
 	bool is_test_key = jose_typ_is(token, "internal+jwt");
 	int r;
@@ -98,11 +112,11 @@ judge(const struct gw_snapshot *root, const struct jose_token *token,
 		return GW_ERR_INVALID_CREDENTIALS;
 	if ((r = jose_check_time(from, now_s, skew_s)) < 0)
 		return r == GH_EEXPIRED ? GW_ERR_EXPIRED_CREDENTIALS : GW_ERR_INVALID_CREDENTIALS;
-	struct gw_claims *claims = claims_new(token, from, is_test_key, root->trust);
+	struct gw_claims *claims = claims_new(token, from, is_test_key, trust);
 
 	if (claims == NULL)
 		return GW_ERR_BUSY;
-	if (!gw_token_is_trusted(root, claims)) {
+	if (!gw_token_is_trusted(root, jwks, claims)) {
 		gw_claims_unpin(claims);
 		return GW_ERR_INVALID_CREDENTIALS;
 	}
@@ -111,24 +125,40 @@ judge(const struct gw_snapshot *root, const struct jose_token *token,
 }
 
 enum gw_error
-gw_token_verify(const struct gw_snapshot *root, struct gh_str text, uint64_t now_s, uint64_t skew_s,
-	struct gw_claims **ret_claims)
+gw_token_verify(const struct gw_snapshot *root, struct gw_jwks *jwks, struct gh_str text,
+	uint64_t now_s, uint64_t skew_s, struct gw_claims **ret_claims)
 {
+	uint64_t trust = gw_trust(root, jwks);
 	struct jose_token token;
 	struct jose_claims claims = { 0 };
-	const struct gw_issuer_key *key;
 	enum gw_error error = GW_ERR_INVALID_CREDENTIALS;
 	int r;
 
 	if ((r = jose_parse(text, &token)) < 0)
 		return r == GH_ENOMEM ? GW_ERR_BUSY : GW_ERR_INVALID_CREDENTIALS;
-	key = gw_snapshot_key(root, gh_str_of(token.kid));
-	if (key == NULL || jose_verify(&token, key->jose) < 0)
+	struct jose_key *key = find_key(root, jwks, gh_str_of(token.kid));
+
+	r = key != NULL ? jose_verify(&token, key) : GH_ENOENT;
+	jose_key_unref(key);
+	if (r < 0)
 		return GW_ERR_INVALID_CREDENTIALS;
 	if ((r = jose_claims(&token, &claims)) == 0)
-		error = judge(root, &token, &claims, now_s, skew_s, ret_claims);
+		error = judge(root, jwks, trust, &token, &claims, now_s, skew_s, ret_claims);
 	else if (r == GH_ENOMEM)
 		error = GW_ERR_BUSY;
 	jose_claims_done(&claims);
 	return error;
+}
+
+bool
+gw_token_has_unknown_key(const struct gw_snapshot *root, struct gw_jwks *jwks, struct gh_str text)
+{
+	struct jose_token token;
+
+	if (jose_parse(text, &token) < 0 || token.kid[0] == '\0')
+		return false;
+	struct jose_key *key = find_key(root, jwks, gh_str_of(token.kid));
+
+	jose_key_unref(key);
+	return key == NULL;
 }

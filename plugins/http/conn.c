@@ -321,6 +321,29 @@ answers_early(const struct conn *c, const struct guard_facts *facts)
 		(facts->expects_100 || facts->body_length > HTTP_DRAIN_KEEP);
 }
 
+/* Who calls, on a cluster listener: asked once for a connection, judged for each request. */
+static void
+set_caller(struct conn *c, struct gh_engine_head *head)
+{
+	const struct mutual *mutual = c->port->mutual;
+	struct link *link = c->link;
+
+	if (mutual == NULL)
+		return;
+	if (!link->is_asked) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+		if (info != NULL)
+			(void)http_mutual_caller(info->tls_session, &link->caller);
+		link->is_asked = true;
+	}
+	if (link->caller == NULL || !http_mutual_is_good(mutual, link->caller))
+		return;
+	head->peer_node = gh_str_of(link->caller->node);
+	head->peer_roles = gh_str_of(link->caller->roles);
+}
+
 static enum MHD_Result
 begin(struct conn *c, const char *method, const char *version)
 {
@@ -339,10 +362,11 @@ begin(struct conn *c, const char *method, const char *version)
 	struct gh_engine_head head = {
 		.method = gh_str_of(method), .target = { c->target, c->target_n },
 		.minor = facts.minor, .peer = { c->link->peer, c->link->peer_n },
-		.tls = port->identity != NULL, .fields = c->fields, .field_count = c->field_count,
+		.tls = port->listener->tls, .fields = c->fields, .field_count = c->field_count,
 		.body_length = facts.body_length, .body_expected_100 = facts.expects_100,
 	};
 
+	set_caller(c, &head);
 	c->txn = gh_engine_begin(port->kport, &head, &ops, c);
 	if (c->txn == NULL)
 		return http_reply_refusal(c, &http_guard_refusals[GUARD_NO_MEMORY]);

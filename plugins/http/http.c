@@ -32,13 +32,38 @@ static const struct gh_opt opts[] = {
 
 /* ---- Service --------------------------------------------------------------------------------- */
 
+/* All cluster listeners show the node's one certificate. */
+static int
+prepare_mutual(struct http_process *process, struct gh_inst *inst, const struct gh_listener *listener,
+	char *error, size_t error_size)
+{
+	char why[512];
+	int r = GH_ENOENT;
+
+	if (process->trust.vt == NULL)
+		snprintf(error, error_size, "listener %.*s: the chain cluster needs " GH_SVC_TRUST
+			", which no entry provides: name the plugin cluster", GH_STR_ARG(listener->name));
+	if (process->trust.vt == NULL || process->mutual != NULL)
+		return process->trust.vt == NULL ? r : GH_OK;
+	if (listener->certificate_file.n > 0) {
+		snprintf(error, error_size, "listener %.*s: certificate_file does not belong to the chain "
+			"cluster, whose certificate is the node's own", GH_STR_ARG(listener->name));
+		return GH_EINVAL;
+	}
+	r = http_mutual_new(inst, &process->trust, why, sizeof(why), &process->mutual);
+	if (r < 0)
+		snprintf(error, error_size, "listener %.*s: %s", GH_STR_ARG(listener->name), why);
+	return r;
+}
+
 static int
 prepare(void *self, struct gh_inst *inst, const struct gh_listener *listener, char *error,
 	size_t error_size)
 {
 	struct http_process *process = self;
 
-	(void)inst;
+	if (listener->chain == GH_CHAIN_CLUSTER)
+		return prepare_mutual(process, inst, listener, error, error_size);
 	if (!listener->tls || http_tls_find(process->tls, listener) != NULL)
 		return GH_OK;
 	return http_tls_load(process->tls, listener, error, error_size);
@@ -104,6 +129,8 @@ open_http(void *process, const void *config, struct gh_inst *inst)
 
 	p->inst = inst;
 	p->options = *options;
+	if (GH_BIND(inst, GH_SVC_TRUST, &p->trust) < 0)
+		p->trust.vt = NULL;
 	p->tls_priorities = strndup(options->tls_priorities.p, options->tls_priorities.n);
 	if (p->tls_priorities == NULL)
 		goto out;
@@ -135,6 +162,7 @@ close_http(void *process)
 {
 	struct http_process *p = process;
 
+	http_mutual_free(p->mutual);
 	http_tls_store_free(p->tls);
 	free(p->tls_priorities);
 	free(p->counts);
@@ -178,8 +206,11 @@ static const struct gh_service_row provides[] = {
 	{ .name = NULL },
 };
 
+static const char *const needs[] = { "?" GH_SVC_TRUST, NULL };
+
 GH_PLUGIN = {
-	GH_PLUGIN_ABI, .name = "http", .version = "0.1.0", .provides = provides, .opts = opts,
+	GH_PLUGIN_ABI, .name = "http", .version = "0.1.0", .provides = provides, .needs = needs,
+	.opts = opts,
 	.config_size = sizeof(struct http_options), .process_size = sizeof(struct http_process),
 	.worker_size = sizeof(struct http_worker *), .open = open_http, .close = close_http,
 	.start = start_http, .worker_start = worker_start, .worker_stop = worker_stop,

@@ -10,6 +10,7 @@
  *   reply.c  one response: queued whole, or fed from a bounded buffer
  *   guard.c  which requests may pass
  *   tls.c    certificates
+ *   mutual.c mutual TLS with the other nodes of a cluster
  *
  * Everything about a port, its connections and its requests belongs to one worker and is touched by
  * its thread only.
@@ -24,6 +25,7 @@
 #include <uv.h>
 
 #include "plugins/http/guard.h"
+#include "plugins/http/mutual.h"
 #include "plugins/http/tls.h"
 
 #define HTTP_BUFFER 32768u        /**< Response bytes held for a slow client. */
@@ -32,6 +34,7 @@
 #define HTTP_STALL_BYTES 1024     /**< What a body must gain per body_stall. */
 #define HTTP_TICK_MS 250          /**< Clients that left are looked for that often. */
 #define HTTP_PATIENCE_MS 200      /**< Requests faster than this are not looked at. */
+#define HTTP_REFRESH_MS 250       /**< How often a new certificate of the node is looked for. */
 #define HTTP_GRACE_MS 2000        /**< For the first head, when no more is accepted. */
 #define HTTP_LINGER_MS 250        /**< As above, for the next head on an idle connection. */
 
@@ -53,6 +56,8 @@ struct http_process {
 	struct http_options options;
 	char *tls_priorities;            /**< Copy of the option, NUL-ended. */
 	struct tls_store *tls;           /**< Written by MAIN, before ports open and on reload. */
+	struct gh_trust trust;           /**< vt NULL: no plugin provides it. */
+	struct mutual *mutual;           /**< Written by MAIN, before ports open; NULL: not needed. */
 	struct http_counts *counts;      /**< One per worker. */
 	struct gh_metric *refused_total[GUARD_RULE_COUNT];
 };
@@ -69,7 +74,8 @@ struct http_worker {
 	uv_idle_t idle;                  /**< Active while a daemon needs another run at once. */
 	uv_timer_t timer;                /**< When a daemon wants to be run without an event. */
 	uv_timer_t tick;                 /**< Runs while there are connections. */
-	unsigned handles;                /**< Of the four handles here, not yet closed. */
+	uv_timer_t refresh;              /**< Runs when there is a cluster listener. */
+	unsigned handles;                /**< Of the five handles here, not yet closed. */
 	unsigned tick_count;
 	struct gh_port *ports;
 	struct conn *free_conns;         /**< Bounded free lists. */
@@ -89,6 +95,9 @@ struct link {
 	uint64_t head_deadline_ms;       /**< Of the loop's clock; 0: no head is awaited. */
 	char peer[INET6_ADDRSTRLEN];
 	size_t peer_n;
+	struct mutual_credentials *credentials; /**< Of a cluster listener, until the session's end. */
+	struct mutual_caller *caller;    /**< NULL: it showed no certificate, or was not asked yet. */
+	bool is_asked;
 };
 
 /** One listener on one worker. */
@@ -99,7 +108,8 @@ struct gh_port {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;                  /**< On the daemon's epoll descriptor; stays armed. */
 	struct gh_port *next;            /**< Of the worker. */
-	struct tls_identity *identity;   /**< NULL: no TLS. */
+	struct tls_identity *identity;   /**< NULL: no TLS, or mutual. */
+	struct mutual *mutual;           /**< NULL: no cluster listener. */
 	size_t pool_bytes;               /**< The library's memory for one connection. */
 	bool need_run, is_quiesced;
 	struct link *links;

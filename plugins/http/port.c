@@ -128,6 +128,14 @@ http_port_watch(struct gh_port *port)
 		uv_timer_start(&w->tick, on_tick, HTTP_TICK_MS, HTTP_TICK_MS);
 }
 
+static void
+on_refresh(uv_timer_t *refresh)
+{
+	struct http_worker *w = refresh->data;
+
+	http_mutual_refresh(w->process->mutual);
+}
+
 /* ---- Workers --------------------------------------------------------------------------------- */
 
 int
@@ -141,12 +149,13 @@ http_port_worker_new(struct http_process *process, struct gh_worker *worker,
 	w->process = process;
 	w->counts = &process->counts[gh_worker_index(worker)];
 	w->loop = gh_worker_loop(worker);
-	w->prepare.data = w->idle.data = w->timer.data = w->tick.data = w;
+	w->prepare.data = w->idle.data = w->timer.data = w->tick.data = w->refresh.data = w;
 	uv_prepare_init(w->loop, &w->prepare);
 	uv_idle_init(w->loop, &w->idle);
 	uv_timer_init(w->loop, &w->timer);
 	uv_timer_init(w->loop, &w->tick);
-	w->handles = 4;
+	uv_timer_init(w->loop, &w->refresh);
+	w->handles = 5;
 	uv_prepare_start(&w->prepare, on_prepare);
 	*ret_worker = w;
 	return GH_OK;
@@ -172,6 +181,7 @@ http_port_worker_free(struct http_worker *w)
 	uv_close((uv_handle_t *)&w->idle, on_handle_closed);
 	uv_close((uv_handle_t *)&w->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&w->tick, on_handle_closed);
+	uv_close((uv_handle_t *)&w->refresh, on_handle_closed);
 }
 
 /* ---- Ports ----------------------------------------------------------------------------------- */
@@ -237,7 +247,9 @@ start_daemon(struct gh_port *port, int fd)
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)on_certificate },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, process->tls_priorities },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+			port->mutual != NULL ? (char *)(uintptr_t)MUTUAL_PRIORITIES
+					     : process->tls_priorities },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
@@ -245,7 +257,7 @@ start_daemon(struct gh_port *port, int fd)
 #if MHD_VERSION >= 0x00097707
 	flags |= MHD_USE_NO_THREAD_SAFETY;
 #endif
-	if (port->identity != NULL)
+	if (l->tls)
 		flags |= MHD_USE_TLS;
 	return MHD_start_daemon(flags, 0, NULL, NULL, http_conn_on_call, port,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, process,
@@ -263,7 +275,7 @@ start_daemon(struct gh_port *port, int fd)
 		MHD_OPTION_NOTIFY_COMPLETED, http_conn_on_completed, port,
 		MHD_OPTION_URI_LOG_CALLBACK, http_conn_on_target, port,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,
-		MHD_OPTION_ARRAY, port->identity != NULL ? tls : none,
+		MHD_OPTION_ARRAY, l->tls ? tls : none,
 		MHD_OPTION_END);
 }
 
@@ -282,8 +294,11 @@ http_port_open(void *self, struct gh_worker *worker, const struct gh_listener *l
 	port->listener = listener;
 	port->kport = kport;
 	port->pool_bytes = pool_bytes(listener);
-	port->identity = listener->tls ? http_tls_find(process->tls, listener) : NULL;
-	if (listener->tls && port->identity == NULL) {
+	if (listener->chain == GH_CHAIN_CLUSTER)
+		port->mutual = process->mutual;
+	else if (listener->tls)
+		port->identity = http_tls_find(process->tls, listener);
+	if (listener->tls && port->identity == NULL && port->mutual == NULL) {
 		r = GH_EINVAL; /* prepare() was not called */
 		goto out;
 	}
@@ -306,6 +321,8 @@ http_port_open(void *self, struct gh_worker *worker, const struct gh_listener *l
 	uv_poll_start(&port->poll, UV_READABLE, on_poll);
 	port->next = port->worker->ports;
 	port->worker->ports = port;
+	if (port->mutual != NULL)
+		uv_timer_start(&port->worker->refresh, on_refresh, HTTP_REFRESH_MS, HTTP_REFRESH_MS);
 	http_port_run_soon(port);
 	*ret_port = port;
 	return GH_OK;

@@ -46,6 +46,23 @@ set_peer(struct link *link, const struct sockaddr *address)
 	link->peer_n = text != NULL ? strlen(text) : 0;
 }
 
+/* Certificates, before the handshake. */
+static bool
+set_session(struct gh_port *port, struct link *link, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+	if (!port->listener->tls)
+		return true;
+	if (info == NULL)
+		return false;
+	if (port->mutual == NULL)
+		return http_tls_session_setup(port->identity, info->tls_session) == GH_OK;
+	link->credentials = http_mutual_setup(port->mutual, info->tls_session);
+	return link->credentials != NULL;
+}
+
 static struct link *
 link_new(struct gh_port *port, struct MHD_Connection *mhd)
 {
@@ -61,9 +78,7 @@ link_new(struct gh_port *port, struct MHD_Connection *mhd)
 	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info != NULL && info->client_addr != NULL)
 		set_peer(link, info->client_addr);
-	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (port->identity != NULL && (info == NULL ||
-			http_tls_session_setup(port->identity, info->tls_session) < 0)) {
+	if (!set_session(port, link, mhd)) {
 		free(link);
 		return NULL;
 	}
@@ -111,6 +126,8 @@ http_watch_connection(void *cls, struct MHD_Connection *mhd, void **socket_conte
 		link->next->prev = link->prev;
 	port->link_count--;
 	count(port->worker, -1);
+	http_mutual_release(link->credentials);
+	free(link->caller);
 	free(link);
 	*socket_context = NULL;
 }
@@ -192,6 +209,19 @@ check_body(struct gh_port *port, struct link *link, uint64_t now)
 	c->stall_since_ms = now;
 }
 
+/* Nodes that were removed, or whose certificate has ended, get nothing more, also of a long answer. */
+static void
+check_caller(struct gh_port *port, struct link *link)
+{
+	if (link->caller == NULL || http_mutual_is_good(port->mutual, link->caller))
+		return;
+	gh_inst_log(port->worker->process->inst, LOG_NOTICE, "closing a connection of node %s, which is "
+		"no member of the cluster any more or whose certificate has ended", link->caller->node);
+	if (link->conn != NULL)
+		http_conn_gone(link->conn);
+	shut(port, link);
+}
+
 /* ---- Clients that leave ---------------------------------------------------------------------- */
 
 static bool
@@ -264,6 +294,9 @@ http_watch_tick(struct http_worker *w)
 
 	for (struct gh_port *port = w->ports; port != NULL; port = port->next) {
 		check_suspended(port, now);
+		for (struct link *link = port->links; port->mutual != NULL && link != NULL;
+			link = link->next)
+			check_caller(port, link);
 		for (struct link *link = port->links; (is_sweep || port->is_quiesced) && link != NULL;
 			link = link->next) {
 			check_head(port, link, now);

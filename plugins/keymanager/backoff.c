@@ -28,7 +28,7 @@ struct km_backoff {
 int
 km_backoff_open(struct km *km)
 {
-	km->backoff = km_block_new(sizeof(*km->backoff));
+	km->backoff = block_new(sizeof(*km->backoff));
 	if (km->backoff == NULL)
 		return GH_ENOMEM;
 	km->backoff->seed = hash_seed();
@@ -42,7 +42,7 @@ km_backoff_close(struct km *km)
 	if (km->backoff == NULL)
 		return;
 	pthread_mutex_destroy(&km->backoff->lock);
-	km_block_free(km->backoff);
+	block_free(km->backoff);
 	km->backoff = NULL;
 }
 

@@ -188,7 +188,7 @@ hand_out(struct km *km, const struct km_client *client, struct gh_str secret,
 		out.secret = (struct gh_str){ (const char *)plain, plain_n };
 	*ret = NULL;
 	if (join(doc_array(client->body, "grants"), grants, sizeof(grants), &out.grants))
-		*ret = km_block_copy(&out, sizeof(out), client_strings, CLIENT_STRINGS);
+		*ret = block_copy(&out, sizeof(out), client_strings, CLIENT_STRINGS);
 	crypto_wipe(plain, plain_n);
 	km_found_free(km, consumer);
 	return *ret != NULL ? GH_OK : GH_ENOMEM;

@@ -103,7 +103,7 @@ find_existing(struct registration *reg)
 	if (r < 0 || reg->client->secret.n != 0)
 		return r;
 	/* Only the hash is kept: the old secret is lost, so there must be a new one. */
-	km_block_free(reg->client);
+	block_free(reg->client);
 	reg->client = NULL;
 	return km_client_renew_secret(reg->km, KM_TENANT, gh_str_of(id), &reg->client);
 }
@@ -125,7 +125,7 @@ create(struct registration *reg)
 	if (r < 0 || gh_str_eq(reg->client->id, gh_str_of(first)))
 		return r;
 	r = km_client_delete(reg->km, KM_TENANT, reg->client->id, NULL);
-	km_block_free(reg->client);
+	block_free(reg->client);
 	reg->client = NULL;
 	return r < 0 && r != GH_ENOENT ? r : find_existing(reg);
 }
@@ -186,7 +186,7 @@ km_on_register(void *process, const void *config, struct gh_call *call)
 	(void)config;
 	if (km_require_method(call, "POST") && authenticate(&reg) && read_body(&reg))
 		serve(&reg);
-	km_block_free(reg.client);
-	km_block_free(reg.user);
+	block_free(reg.client);
+	block_free(reg.user);
 	json_decref(reg.body);
 }

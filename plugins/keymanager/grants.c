@@ -233,7 +233,7 @@ out:
 	crypto_wipe_free((void *)grant.access.token.p, grant.access.token.n);
 	crypto_wipe(grant.refresh_token, sizeof(grant.refresh_token));
 	km_refresh_done(request->km, &grant.refresh);
-	km_block_free(grant.user);
+	block_free(grant.user);
 }
 
 void

@@ -105,7 +105,7 @@ authorize_introspection(struct km_request *request)
 		struct scopes_owner owner = km_user_owner(user);
 
 		r = scopes_has_role(&owner, GH_STR("admin")) ? GH_OK : GH_EDENIED;
-		km_block_free(user);
+		block_free(user);
 	}
 	if (r == GH_EDENIED)
 		km_reply_error(request->call, &km_bad_client);

@@ -22,8 +22,10 @@ static const char *const secret_words[] = { "sealed", "hash_only", NULL };
 
 static const struct gh_opt opts[] = {
 	GH_OPT(struct km_config, issuer, .dflt = "auto", .min = 1, .max = 512, .fixed = true,
-		.help = "Issuer of tokens; auto: https://localhost:PORT/oauth2/token with the port "
-			"of the management listener."),
+		.help = "Issuer of tokens, the same for all key managers of a cluster; auto: the one "
+			"that the keys in the store name, in a new store "
+			"https://localhost:PORT/oauth2/token with the port of the management "
+			"listener."),
 	GH_OPT(struct km_config, cluster_key_file, .dflt = "", .max = 4000, .fixed = true,
 		.help = "File with the key that all nodes of a cluster share, 64 hexadecimal "
 			"digits; empty: cluster.key in the state directory, made when missing."),
@@ -60,7 +62,8 @@ set_issuer(struct km *km, struct gh_str option)
 	char text[640];
 	int n;
 
-	if (gh_str_eq(option, GH_STR("auto")))
+	km->is_issuer_auto = gh_str_eq(option, GH_STR("auto"));
+	if (km->is_issuer_auto)
 		n = snprintf(text, sizeof(text), "https://localhost:%u/oauth2/token",
 			port != 0 ? port : DEFAULT_MANAGEMENT_PORT);
 	else
@@ -68,7 +71,9 @@ set_issuer(struct km *km, struct gh_str option)
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return GH_ETOOBIG;
 	km->issuer = strdup(text);
-	return km->issuer != NULL ? GH_OK : GH_ENOMEM;
+	if (km->issuer == NULL)
+		return GH_ENOMEM;
+	return km->is_issuer_auto ? km_keys_issuer(km) : GH_OK;
 }
 
 static int
@@ -134,11 +139,11 @@ open_keymanager(void *process, const void *options, struct gh_inst *inst)
 	r = passwords_init(&km->passwords, config->password_wait.v);
 	if (r < 0)
 		return r;
-	r = set_issuer(km, config->issuer);
+	r = bind_services(km, &feed);
+	if (r == 0)
+		r = set_issuer(km, config->issuer);
 	if (r == 0)
 		r = km_backoff_open(km);
-	if (r == 0)
-		r = bind_services(km, &feed);
 	if (r == 0)
 		r = km_keys_open(km, config);
 	if (r == 0)

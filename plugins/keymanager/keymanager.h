@@ -10,7 +10,7 @@
  *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
  *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
  *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
- *   block.c       structs in one wiped allocation     dcr.c         client registration
+ *   dcr.c         client registration
  *
  * Everything here may block: MAIN or POOL.
  */
@@ -26,6 +26,7 @@
 #include <gatehouse/svc/tokens.h>
 #include <pthread.h>
 
+#include "lib/block/block.h"
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc.h"
 #include "lib/follow/follow.h"
@@ -71,6 +72,7 @@ struct km {
 	unsigned rollout_count;
 	/* From the options. */
 	char *issuer;
+	bool is_issuer_auto; /**< The first key manager of the cluster chose it. */
 	enum km_client_secrets client_secrets;
 	uint64_t token_s, refresh_s, internal_key_s, skew_s;
 	/* keys.c */
@@ -111,20 +113,14 @@ km_commit(struct km *km, const struct gh_doc_op *ops, size_t n, uint64_t *ret_se
 	return km->docs.vt->commit(km->docs.self, ops, n, ret_seq, NULL);
 }
 
-/* ---- block.c: a struct and its strings in one allocation, wiped when freed ------------------- */
-
-/** @return zeroed memory, or NULL. */
-void *km_block_new(size_t n);
-/** Wipe and free.  NULL is allowed. */
-void km_block_free(void *block);
-/** Copy a struct with its strings at @p offsets, NUL-terminated.  @return NULL: out of memory. */
-void *km_block_copy(const void *proto, size_t size, const size_t *offsets, size_t n);
-
 /* ---- keys.c ---------------------------------------------------------------------------------- */
 
 /** Read or make the cluster key and the signing key.  Logs why not.  @return 0 or a gh_err. */
 int km_keys_open(struct km *km, const struct km_config *config);
 void km_keys_close(struct km *km);
+/** If there are keys in the store, take over the issuer that the newest one names.  Logs why not.
+ *  @return 0, GH_EIO, GH_ENOMEM. */
+int km_keys_issuer(struct km *km);
 /** The key of that id; another node may have made it.  @param[out] ret_key  GIVE: jose_key_unref().
  *  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
 int km_key_find(struct km *km, const char *kid, struct jose_key **ret_key);

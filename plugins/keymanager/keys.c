@@ -19,6 +19,7 @@
 
 #define CONTEXT_MAX (JOSE_KID_MAX + 32)
 #define SEALED_MAX 8192
+#define FIRST_KEY 1 /* of its algorithm; a unique index lets one key manager make it */
 
 /** What a sealed private key belongs to. */
 static struct gh_str
@@ -181,11 +182,13 @@ signing_body(const struct km *km, const struct jose_key *key, int64_t created_at
 	doc_writer_init(&w);
 	doc_put_str(&w, "alg", gh_str_of(jose_alg_name(jose_key_alg(key))));
 	doc_put_bin(&w, "sealed", (struct gh_str){ (const char *)sealed, sealed_n });
+	doc_put_int(&w, "number", FIRST_KEY);
 	doc_put_int(&w, "created_at_s", created_at_s);
 	return doc_finish(&w, ret_body);
 }
 
-/** Make a signing key and store both parts in one batch. */
+/** Make the first signing key and store both parts in one batch.
+ *  @return 0; GH_ECONFLICT: another key manager made it in this moment; an error, logged. */
 static int
 create_signing_key(struct km *km, enum jose_alg alg)
 {
@@ -214,7 +217,7 @@ create_signing_key(struct km *km, enum jose_alg alg)
 	gh_inst_log(km->inst, LOG_NOTICE, "made a signing key, %s, kid %.*s", jose_alg_name(alg),
 		GH_STR_ARG(jose_key_kid(key)));
 out:
-	if (r < 0)
+	if (r < 0 && r != GH_ECONFLICT)
 		gh_inst_log(km->inst, LOG_ERR, "cannot make a signing key: %s", gh_strerror(r));
 	jose_key_unref(key);
 	free((void *)issuer.p);
@@ -246,6 +249,20 @@ load_signing_key(struct km *km, enum jose_alg alg, const struct gh_doc *doc)
 	return r;
 }
 
+/** Take over the issuer that a key in the store names. */
+static int
+adopt_issuer(struct km *km, const struct gh_doc *key)
+{
+	struct gh_str issuer = doc_str(key->body, "issuer");
+	char *copy = strndup(issuer.n > 0 ? issuer.p : "", issuer.n);
+
+	if (copy == NULL)
+		return GH_ENOMEM;
+	free(km->issuer);
+	km->issuer = copy;
+	return GH_OK;
+}
+
 /** Tokens name their issuer, and so does the public key: after another one was configured, the
  *  key's document is written anew. */
 static int
@@ -259,6 +276,14 @@ update_issuer(struct km *km, const struct gh_doc *signing)
 		return r;
 	if (r == 0 && gh_str_eq(doc_str(found->docs[0].body, "issuer"), gh_str_of(km->issuer)))
 		goto out;
+	if (found != NULL && km->is_issuer_auto) {
+		r = adopt_issuer(km, &found->docs[0]); /* another key manager was first */
+		goto out;
+	}
+	if (found != NULL)
+		gh_inst_log(km->inst, LOG_WARNING, "the issuer was %.*s and is %s now; every key "
+			"manager of the cluster must be given the same",
+			GH_STR_ARG(doc_str(found->docs[0].body, "issuer")), km->issuer);
 	r = issuer_body(km, km->signing_key, doc_int(signing->body, "created_at_s", 0), &body);
 	if (r < 0)
 		goto out;
@@ -290,31 +315,68 @@ newest_key(const struct gh_docs_found *found, enum jose_alg alg)
 	return newest;
 }
 
+static int
+find_keys(struct km *km, const char *kind, struct gh_docs_found **ret_found)
+{
+	const struct gh_find find = { .tenant = KM_TENANT, .kind = gh_str_of(kind),
+		.limit = GH_FIND_MAX };
+	int r = km->docs.vt->find(km->docs.self, &find, ret_found);
+
+	if (r < 0)
+		gh_inst_log(km->inst, LOG_ERR, "cannot read the keys: %s", gh_strerror(r));
+	return r;
+}
+
+int
+km_keys_issuer(struct km *km)
+{
+	const struct gh_doc *newest = NULL;
+	struct gh_docs_found *found = NULL;
+	int r = find_keys(km, "issuer_key", &found);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < found->n; i++)
+		if (newest == NULL || doc_int(found->docs[i].body, "created_at_s", 0) >
+				doc_int(newest->body, "created_at_s", 0))
+			newest = &found->docs[i];
+	if (newest != NULL)
+		r = adopt_issuer(km, newest);
+	km_found_free(km, found);
+	return r;
+}
+
+/** Load the newest signing key, or make the first one.  @param found  those that there are.
+ *  @return as create_signing_key(). */
+static int
+choose_signing_key(struct km *km, enum jose_alg alg, const struct gh_docs_found *found)
+{
+	const struct gh_doc *doc = newest_key(found, alg);
+	int r = doc != NULL ? load_signing_key(km, alg, doc) : create_signing_key(km, alg);
+
+	return r == 0 && doc != NULL ? update_issuer(km, doc) : r;
+}
+
 int
 km_keys_open(struct km *km, const struct km_config *config)
 {
 	static const enum jose_alg algs[] = { JOSE_ES256, JOSE_RS256, JOSE_EDDSA };
 	enum jose_alg alg = algs[config->signing_algorithm.v];
-	const struct gh_find find = { .tenant = KM_TENANT, .kind = GH_STR("signing_key"),
-		.limit = GH_FIND_MAX };
 	struct gh_docs_found *found = NULL;
-	int r = km->docs.vt->find(km->docs.self, &find, &found);
+	int r = find_keys(km, "signing_key", &found);
 
-	if (r < 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cannot read signing keys: %s", gh_strerror(r));
-		return r;
-	}
-	r = open_cluster_key(km, config, found->n > 0);
 	if (r < 0)
-		goto out;
-	const struct gh_doc *doc = newest_key(found, alg);
-
-	if (doc == NULL)
-		r = create_signing_key(km, alg);
-	else
-		r = load_signing_key(km, alg, doc);
-	if (r == 0 && doc != NULL)
-		r = update_issuer(km, doc);
+		return r;
+	r = open_cluster_key(km, config, found->n > 0);
+	if (r == 0)
+		r = choose_signing_key(km, alg, found);
+	if (r == GH_ECONFLICT) { /* now it is there */
+		km_found_free(km, found);
+		found = NULL;
+		r = find_keys(km, "signing_key", &found);
+		if (r == 0)
+			r = choose_signing_key(km, alg, found);
+	}
 	if (r < 0)
 		goto out;
 	pthread_rwlock_init(&km->keys_lock, NULL);

@@ -134,7 +134,7 @@ issue_application(struct km *km, const struct gh_token_request *request,
 	issued->token = access.token;
 	issued->scopes = access.scopes;
 	issued->validity_s = access.expires_in_s;
-	km_block_free(user);
+	block_free(user);
 	km_client_done(km, &client);
 	return r;
 }
@@ -158,7 +158,7 @@ tokens_issue(void *self, const struct gh_token_request *request, struct gh_token
 	if (r == 0 && request->validity_s == -1)
 		issued.validity_s = -1;
 	if (r == 0) {
-		*ret = km_block_copy(&issued, sizeof(issued), strings, 2);
+		*ret = block_copy(&issued, sizeof(issued), strings, 2);
 		r = *ret != NULL ? GH_OK : GH_ENOMEM;
 	}
 	crypto_wipe_free((void *)issued.token.p, issued.token.n);
@@ -168,7 +168,7 @@ tokens_issue(void *self, const struct gh_token_request *request, struct gh_token
 static void
 tokens_issued_free(struct gh_token_issued *issued)
 {
-	km_block_free(issued);
+	block_free(issued);
 }
 
 /* ---- Check ----------------------------------------------------------------------------------- */
@@ -254,7 +254,7 @@ tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
 		.tenant = km_claims_tenant(&claims), .client_id = claims.client_id,
 		.scopes = claims.scope, .jti = claims.jti, .expires_at_s = claims.exp_s };
 
-	*ret = km_block_copy(&principal, sizeof(principal), strings,
+	*ret = block_copy(&principal, sizeof(principal), strings,
 		sizeof(strings) / sizeof(strings[0]));
 	jose_claims_done(&claims);
 	return *ret != NULL ? GH_OK : GH_ENOMEM;
@@ -263,7 +263,7 @@ tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
 static void
 tokens_principal_free(struct gh_principal *principal)
 {
-	km_block_free(principal);
+	block_free(principal);
 }
 
 /* ---- Revoke ---------------------------------------------------------------------------------- */
@@ -337,7 +337,7 @@ km_rollout_wait(struct km *km, uint64_t seq)
 static void
 tokens_client_free(struct gh_client *client)
 {
-	km_block_free(client);
+	block_free(client);
 }
 
 const struct gh_tokens_v1 km_tokens = {

@@ -81,7 +81,7 @@ user_new(const struct gh_doc *doc)
 
 	for (; doc_next(&it, NULL, &v); count++)
 		bytes += v.type == DOC_STR ? v.s.n : 0;
-	struct gh_user *user = km_block_new(sizeof(*user) + count * sizeof(*user->roles) + bytes);
+	struct gh_user *user = block_new(sizeof(*user) + count * sizeof(*user->roles) + bytes);
 
 	if (user == NULL)
 		return NULL;
@@ -379,7 +379,7 @@ identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
 static void
 identity_user_free(struct gh_user *user)
 {
-	km_block_free(user);
+	block_free(user);
 }
 
 const struct gh_identity_v1 km_identity = {

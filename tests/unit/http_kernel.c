@@ -9,12 +9,14 @@
 
 #include <arpa/inet.h>
 #include <gatehouse/metric.h>
+#include <gatehouse/offload.h>
 #include <gatehouse/worker.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -96,6 +98,36 @@ gh_inst_log(struct gh_inst *i, int level, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
+}
+
+const char *
+gh_strerror(int err)
+{
+	return err == 0 ? "no error" : "error";
+}
+
+uint64_t
+gh_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int
+gh_service_get(struct gh_inst *i, const char *need, unsigned index, struct gh_service *ret_service)
+{
+	(void)i, (void)need, (void)index, (void)ret_service;
+	return GH_ENOENT;
+}
+
+int
+gh_job_post(struct gh_inst *i, enum gh_lane lane, struct gh_job *job)
+{
+	(void)i, (void)lane;
+	job->free(job);
+	return GH_EAGAIN;
 }
 
 struct gh_metric *

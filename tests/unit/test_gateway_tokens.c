@@ -14,6 +14,7 @@
 
 static struct gw_graveyard graveyard;
 static struct jose_key *key, *stranger;
+static struct gw_jwks *jwks; /* NULL, but where a test has one */
 
 /** A root that trusts @c key. */
 static struct gw_snapshot *
@@ -47,7 +48,7 @@ verify(const struct gw_snapshot *root, struct jose_key *with, const char *typ, c
 	struct gh_str token;
 
 	CU_ASSERT_EQUAL_FATAL(jose_sign(with, typ, gh_str_of(payload), &token), 0);
-	enum gw_error error = gw_token_verify(root, token, NOW_S, 5, ret_claims);
+	enum gw_error error = gw_token_verify(root, jwks, token, NOW_S, 5, ret_claims);
 
 	free((void *)(uintptr_t)token.p);
 	return error;
@@ -139,9 +140,9 @@ test_keys_that_are_not_trusted(void)
 		GW_ERR_INVALID_CREDENTIALS);
 	CU_ASSERT_EQUAL(
 		verify(empty, key, "at+jwt", "{" GOOD "}", &claims), GW_ERR_INVALID_CREDENTIALS);
-	CU_ASSERT_EQUAL(gw_token_verify(root, GH_STR("a.b.c"), NOW_S, 5, &claims),
+	CU_ASSERT_EQUAL(gw_token_verify(root, NULL, GH_STR("a.b.c"), NOW_S, 5, &claims),
 		GW_ERR_INVALID_CREDENTIALS);
-	CU_ASSERT_EQUAL(gw_token_verify(root, GH_STR_NONE, NOW_S, 5, &claims),
+	CU_ASSERT_EQUAL(gw_token_verify(root, NULL, GH_STR_NONE, NOW_S, 5, &claims),
 		GW_ERR_INVALID_CREDENTIALS);
 	CU_ASSERT_PTR_NULL(claims);
 	end_root(root);
@@ -156,16 +157,16 @@ test_trust_ends_with_revocation_and_with_the_key(void)
 	char kid[JOSE_KID_MAX + 1];
 
 	CU_ASSERT_EQUAL_FATAL(verify(root, key, "at+jwt", "{" GOOD "}", &claims), GW_OK);
-	CU_ASSERT(gw_token_is_trusted(root, claims));
+	CU_ASSERT(gw_token_is_trusted(root, NULL, claims));
 	revoked = gw_snapshot_fork(root);
 	test_put(revoked, "revocation", "j1", 2, "{\"expires_at_s\":1700000100}");
 	CU_ASSERT(revoked->trust > claims->trust);
-	CU_ASSERT(!gw_token_is_trusted(revoked, claims));
+	CU_ASSERT(!gw_token_is_trusted(revoked, NULL, claims));
 	without = gw_snapshot_fork(root);
 	snprintf(kid, sizeof(kid), "%.*s", GH_STR_ARG(jose_key_kid(key)));
 	test_delete(without, "issuer_key", kid);
-	CU_ASSERT(!gw_token_is_trusted(without, claims));
-	CU_ASSERT(gw_token_is_trusted(root, claims));
+	CU_ASSERT(!gw_token_is_trusted(without, NULL, claims));
+	CU_ASSERT(gw_token_is_trusted(root, NULL, claims));
 	gw_claims_unpin(claims);
 	claims = NULL;
 	CU_ASSERT_EQUAL(verify(revoked, key, "at+jwt", "{" GOOD "}", &claims),
@@ -266,6 +267,121 @@ test_refusals_never_displace_good_tokens(void)
 	gw_token_cache_free(cache);
 }
 
+/* ---- Keys of a JWK set ------------------------------------------------------------------ */
+
+static struct gw_jwks *
+jwks_new(void)
+{
+	const struct gw_jwks_options options = { .url = GH_STR("https://keys/jwks"),
+		.issuer = GH_STR(ISSUER), .interval_ms = 1000 };
+	struct gw_jwks *set = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(gw_jwks_new(NULL, &options, &set), 0);
+	return set;
+}
+
+/** A set with these keys, as a key manager publishes it.  @return STATIC. */
+static struct gh_str
+set_of(const struct jose_key *first, const struct jose_key *second)
+{
+	static char text[2048];
+	const struct jose_key *keys[] = { first, second };
+	size_t n = (size_t)snprintf(text, sizeof(text), "{\"keys\":[");
+
+	for (size_t i = 0; i < 2 && keys[i] != NULL; i++) {
+		const struct jose_jwk *jwk = jose_key_jwk(keys[i]);
+
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s{\"kty\":\"EC\",\"use\":\"sig\","
+			"\"kid\":\"%.*s\",\"crv\":\"P-256\",\"x\":\"%.*s\",\"y\":\"%.*s\"}",
+			i > 0 ? "," : "", GH_STR_ARG(jwk->kid), GH_STR_ARG(jwk->x),
+			GH_STR_ARG(jwk->y));
+	}
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "]}");
+	return (struct gh_str){ text, n };
+}
+
+static void
+test_keys_of_a_set(void)
+{
+	struct gw_snapshot *root = gw_snapshot_new(&graveyard, 3);
+	struct gw_claims *claims = NULL;
+
+	jwks = jwks_new();
+	CU_ASSERT_EQUAL(verify(root, key, "at+jwt", "{" GOOD "}", &claims),
+		GW_ERR_INVALID_CREDENTIALS);
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, set_of(key, NULL)), 0);
+	uint64_t trust = gw_trust(root, jwks);
+
+	CU_ASSERT_EQUAL_FATAL(verify(root, key, "at+jwt", "{" GOOD "}", &claims), GW_OK);
+	CU_ASSERT_EQUAL(claims->trust, trust);
+	CU_ASSERT_EQUAL(verify(root, stranger, "at+jwt", "{" GOOD "}", &claims),
+		GW_ERR_INVALID_CREDENTIALS);
+	/* Only tokens of the issuer that the set belongs to. */
+	CU_ASSERT_EQUAL(verify(root, key, "at+jwt", "{\"iss\":\"https://evil\",\"azp\":\"c\","
+		"\"jti\":\"j\",\"exp\":1700000100}", &claims), GW_ERR_INVALID_CREDENTIALS);
+	/* The same set again changes nothing; another one ends what the old one said. */
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, set_of(key, NULL)), 0);
+	CU_ASSERT_EQUAL(gw_trust(root, jwks), trust);
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, set_of(stranger, key)), 0);
+	CU_ASSERT(gw_trust(root, jwks) > trust);
+	CU_ASSERT(gw_token_is_trusted(root, jwks, claims));
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, set_of(stranger, NULL)), 0);
+	CU_ASSERT(!gw_token_is_trusted(root, jwks, claims));
+	gw_claims_unpin(claims);
+	end_root(root);
+	gw_jwks_free(jwks);
+	jwks = NULL;
+}
+
+static void
+test_sets_that_are_refused(void)
+{
+	static const char *const sets[] = { "", "[]", "{}", "{\"keys\":[]}", "{\"keys\":{}}",
+		"{\"keys\":[1,null,[]]}", "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"k\",\"k\":\"AAAA\"}]}",
+		"{\"keys\":[{\"kty\":\"EC\",\"kid\":\"k\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}",
+		"{\"keys\":[[[[[[[[[[]]]]]]]]]]}", "{\"keys\":[]} and more" };
+	struct gw_snapshot *root = gw_snapshot_new(&graveyard, 3);
+	char nameless[1024];
+
+	jwks = jwks_new();
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, set_of(key, NULL)), 0);
+	uint64_t trust = gw_trust(root, jwks);
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		CU_ASSERT_EQUAL(gw_jwks_take(jwks, gh_str_of(sets[i])), GH_EINVAL);
+	snprintf(nameless, sizeof(nameless), "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
+		"\"x\":\"%.*s\",\"y\":\"%.*s\"}]}", GH_STR_ARG(jose_key_jwk(stranger)->x),
+		GH_STR_ARG(jose_key_jwk(stranger)->y));
+	CU_ASSERT_EQUAL(gw_jwks_take(jwks, gh_str_of(nameless)), GH_EINVAL);
+	CU_ASSERT_EQUAL(gw_trust(root, jwks), trust);
+	CU_ASSERT(gw_jwks_trusts(jwks, jose_key_kid(key), GH_STR(ISSUER)));
+	end_root(root);
+	gw_jwks_free(jwks);
+	jwks = NULL;
+}
+
+static void
+test_tokens_whose_key_nobody_knows(void)
+{
+	struct gw_snapshot *root = trusting_root();
+	struct gh_str known, unknown;
+
+	CU_ASSERT_EQUAL_FATAL(jose_sign(key, "at+jwt", GH_STR("{}"), &known), 0);
+	CU_ASSERT_EQUAL_FATAL(jose_sign(stranger, "at+jwt", GH_STR("{}"), &unknown), 0);
+	CU_ASSERT(!gw_token_has_unknown_key(root, NULL, known));
+	CU_ASSERT(gw_token_has_unknown_key(root, NULL, unknown));
+	CU_ASSERT(!gw_token_has_unknown_key(root, NULL, GH_STR("a.b.c")));
+	/* Without a thread that fetches there is nothing to wait for. */
+	jwks = jwks_new();
+	CU_ASSERT(!gw_jwks_may_wait(NULL));
+	CU_ASSERT(!gw_jwks_may_wait(jwks));
+	gw_jwks_free(jwks);
+	jwks = NULL;
+	free((void *)(uintptr_t)known.p);
+	free((void *)(uintptr_t)unknown.p);
+	end_root(root);
+}
+
 static const struct unit_test tests[] = {
 	UNIT_TEST(test_claims_of_a_good_token),
 	UNIT_TEST(test_tokens_that_are_refused),
@@ -274,6 +390,9 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(test_cache_is_bounded_and_keeps_what_is_used),
 	UNIT_TEST(test_claims_outlive_their_place),
 	UNIT_TEST(test_refusals_never_displace_good_tokens),
+	UNIT_TEST(test_keys_of_a_set),
+	UNIT_TEST(test_sets_that_are_refused),
+	UNIT_TEST(test_tokens_whose_key_nobody_knows),
 	{ .name = NULL },
 };
 

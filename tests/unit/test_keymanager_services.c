@@ -558,6 +558,53 @@ test_guessing_passwords_takes_longer(void)
 	node_end(&node);
 }
 
+/* ---- Two key managers at once ---------------------------------------------------------------- */
+
+static struct gh_docs race_docs; /* the store behind race_find() */
+static unsigned race_hidden;     /* searches for signing keys that find nothing yet */
+
+/** The other key manager writes its key just after this one has looked. */
+static int
+race_find(void *self, const struct gh_find *find, struct gh_docs_found **ret_found)
+{
+	struct gh_find other = *find;
+
+	if (race_hidden > 0 && gh_str_eq(find->kind, GH_STR("signing_key"))) {
+		race_hidden--;
+		other.tenant = GH_STR("nobody");
+	}
+	return race_docs.vt->find(self, &other, ret_found);
+}
+
+static void
+test_two_key_managers_make_one_key(void)
+{
+	struct gh_docs_v1 vtable;
+	struct node node;
+	struct kit late;
+	struct km km;
+
+	node_start(&node, "two_at_once");
+	race_docs = node.kit.docs;
+	vtable = *race_docs.vt;
+	vtable.find = race_find;
+	late = node.kit;
+	late.docs.vt = &vtable;
+	race_hidden = 1;
+	const struct km_config config = { .cluster_key_file = gh_str_of(node.key_file) };
+
+	km = (struct km){ .docs = late.docs, .is_issuer_auto = true };
+	km.issuer = strdup("https://localhost:1/oauth2/token");
+	CU_ASSERT_EQUAL_FATAL(km_keys_open(&km, &config), 0);
+	CU_ASSERT_EQUAL(race_hidden, 0);
+	CU_ASSERT_TRUE(gh_str_eq(jose_key_kid(km.signing_key),
+		jose_key_kid(node.km.signing_key)));
+	CU_ASSERT_STRING_EQUAL(km.issuer, node.km.issuer);
+	km_keys_close(&km);
+	free(km.issuer);
+	node_end(&node);
+}
+
 int
 main(void)
 {
@@ -569,6 +616,7 @@ main(void)
 		UNIT_TEST(test_lifetimes), UNIT_TEST(test_token_of_a_deleted_client),
 		UNIT_TEST(test_internal_key_is_no_access_token), UNIT_TEST(test_requests_refused),
 		UNIT_TEST(test_two_key_managers_on_one_store),
+		UNIT_TEST(test_two_key_managers_make_one_key),
 		UNIT_TEST(test_scopes_that_apis_declare), UNIT_TEST(test_users),
 		UNIT_TEST(test_guessing_passwords_takes_longer),
 		{ .name = NULL },

@@ -91,6 +91,8 @@ GH_API bool gh_txn_is_dry_run(const struct gh_txn *txn);
 /** Add the attachments of @p plan to those of the node, for the phases after ROUTE.  Call in ROUTE.
  *  @param plan  BORROW; must live until the transaction ends (see gh_txn_defer). */
 GH_API void gh_txn_set_plan(struct gh_txn *txn, const struct gh_plan *plan);
+/** Chain of the listener that it came in on. */
+GH_API enum gh_chain gh_txn_chain(const struct gh_txn *txn);
 /** Start of the transaction, CLOCK_MONOTONIC. */
 GH_API uint64_t gh_txn_start_ns(const struct gh_txn *txn);
 

@@ -16,9 +16,9 @@ ANALYTICS = "/api/am/analytics/v1"
 class Client:
     """A signed-in administrator.  Methods return parsed JSON and assert the documented status."""
 
-    def __init__(self, node, user="admin", password=ADMIN_PASSWORD):
+    def __init__(self, node, user="admin", password=ADMIN_PASSWORD, session=None):
         self.node, self.user, self.password = node, user, password
-        self.session = requests.Session()
+        self.session = session or requests.Session()
         self.session.verify = False
         self.session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify
         self.dcr = self.register()

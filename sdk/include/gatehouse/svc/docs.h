@@ -71,7 +71,8 @@ struct gh_docs_v1 {
 	 *  @param[out] ret_failed  index of the op that conflicts, on GH_ECONFLICT or GH_ENOENT; may be NULL.
 	 *  @return 0; GH_ECONFLICT (revision or unique key); GH_ENOENT (delete with an expected revision,
 	 *  document missing); GH_EINVAL (unknown kind, body not a map, id too long); GH_ETOOBIG; GH_EIO
-	 *  (disk full, ...: nothing was written); GH_EAGAIN (too many wait: not tried); GH_ENOMEM. */
+	 *  (disk full, ...: nothing was written; only when another node writes it may have been);
+	 *  GH_EAGAIN (too many wait: not tried); GH_ENOMEM. */
 	int (*commit)(void *self, const struct gh_doc_op *ops, size_t n, uint64_t *ret_seq,
 		size_t *ret_failed);
 };

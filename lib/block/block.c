@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file block.c
- * @brief Results of services: a struct and its strings in one allocation that is wiped when freed.
+ * @brief The size stands in front of every block, so that freeing one can wipe it.
  */
 #include <stdlib.h>
 
-#include "plugins/keymanager/keymanager.h"
+#include "lib/block/block.h"
 
-/** In front of every block. */
 struct head {
 	_Alignas(max_align_t) size_t n;
 };
 
 void *
-km_block_new(size_t n)
+block_new(size_t n)
 {
 	struct head *head = calloc(1, sizeof(*head) + n);
 
@@ -24,24 +23,25 @@ km_block_new(size_t n)
 }
 
 void
-km_block_free(void *block)
+block_free(void *block)
 {
 	struct head *head = block;
 
 	if (block == NULL)
 		return;
 	head--;
-	crypto_wipe_free(head, sizeof(*head) + head->n);
+	explicit_bzero(head, sizeof(*head) + head->n);
+	free(head);
 }
 
 void *
-km_block_copy(const void *proto, size_t size, const size_t *offsets, size_t n)
+block_copy(const void *proto, size_t size, const size_t *offsets, size_t n)
 {
 	size_t total = size;
 
 	for (size_t i = 0; i < n; i++)
 		total += ((const struct gh_str *)((const char *)proto + offsets[i]))->n + 1;
-	char *block = km_block_new(total), *at = block + size;
+	char *block = block_new(total), *at = block + size;
 
 	if (block == NULL)
 		return NULL;
