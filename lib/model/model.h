@@ -10,8 +10,8 @@
  *   api           id uuid.  name, version, context ("/books", without version), base ("/books/1.0.0",
  *                 where it is served), provider, state (CREATED PROTOTYPED PUBLISHED BLOCKED
  *                 DEPRECATED RETIRED), type, is_default, created_at_s, updated_at_s,
- *                 next_revision, dto (map: the REST representation as the client gave it, with
- *                 unknown fields), definition (OpenAPI as JSON text),
+ *                 next_revision, has_thumbnail, dto (map: the REST representation as the client
+ *                 gave it, with unknown fields), definition (OpenAPI as JSON text),
  *                 history [{from, to, user, at_s}] (of its states, newest last)
  *   revision      id uuid.  api_id, number, description, created_at_s, dto, definition
  *   deployment rt id "<api id>/<environment>".  api_id, name, version, context, provider, type, state,
@@ -36,6 +36,10 @@
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
+ *   document      id uuid.  api_id, role (document; thumbnail; file: kept from an archive), name (of
+ *                 files their path there), content (bin), media_type, file_name, type, summary,
+ *                 source_type (INLINE MARKDOWN URL FILE), source_url, visibility, other_type,
+ *                 created_at_s, created_by, updated_at_s
  */
 #ifndef LIB_MODEL_MODEL_H
 #define LIB_MODEL_MODEL_H

@@ -49,8 +49,8 @@ test_definitions_refused(void)
 	static const struct {
 		const char *text, *error;
 	} rows[] = {
-		{ "", "The definition is empty" },
-		{ " \n", "The definition is empty" },
+		{ "", "It is empty" },
+		{ " \n", "It is empty" },
 		{ "{", "The JSON is malformed: line 1" },
 		{ " {\"a\":1,\"a\":2}", "The JSON is malformed: line 1" },
 		{ "a: [", "The YAML is malformed: line" },
