@@ -93,8 +93,10 @@ enriched(const json_t *given, const json_t *stated, const json_t *source)
 		{ "scopes", "security" },
 	};
 	json_t *operation = json_copy((json_t *)(uintptr_t)given);
-	int r = js_set_str(operation, "id", GH_STR(""));
+	int r = operation != NULL ? 0 : GH_ENOMEM;
 
+	if (r == 0 && js_has(given, "id")) /* where it comes from */
+		r = js_set_str(operation, "id", GH_STR(""));
 	for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
 		if (js_has(source, names[i][1]) || !js_has(given, names[i][0]))
 			r = js_set(operation, names[i][0],

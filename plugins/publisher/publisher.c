@@ -28,6 +28,8 @@ static const struct rest_route routes[] = {
 	{ "POST", "/apis", "apim:api_create apim:api_manage", publisher_api_create },
 	{ "POST", "/apis/import-openapi", "apim:api_create apim:api_manage",
 		publisher_import_openapi },
+	{ "POST", "/apis/validate-openapi", "apim:api_create apim:api_manage",
+		publisher_validate_openapi },
 	{ "POST", "/apis/import", "apim:api_import_export apim:admin", publisher_archive_import },
 	{ "GET", "/apis/export", VIEW "apim:api_publish apim:api_create apim:api_import_export",
 		publisher_archive_export },

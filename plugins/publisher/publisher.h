@@ -21,7 +21,8 @@ struct publisher {
 rest_fn publisher_settings_get;                                             /* settings.c */
 rest_fn publisher_api_create, publisher_api_get, publisher_api_update,      /* apis.c */
 	publisher_api_delete, publisher_swagger_get;
-rest_fn publisher_import_openapi, publisher_swagger_update;                 /* import.c */
+rest_fn publisher_import_openapi, publisher_validate_openapi,               /* import.c */
+	publisher_swagger_update;
 rest_fn publisher_archive_import;                                           /* archive_import.c */
 rest_fn publisher_archive_export;                                           /* archive_export.c */
 rest_fn publisher_document_list, publisher_document_create,                 /* documents.c */

@@ -607,3 +607,17 @@ def test_thumbnail(client, unique, echo):
     r = client.raw("GET", path)
     assert r.content == PNG and r.headers["Content-Type"] == "image/png"
     assert client.rest("GET", f"{PUBLISHER}/apis/{api['id']}")["hasThumbnail"] is True
+
+
+# --- Definitions
+
+def test_validate_openapi(client):
+    path = PUBLISHER + "/apis/validate-openapi"
+    good = "openapi: 3.0.1\ninfo: {title: My Shop, version: '1'}\nservers: [{url: 'http://h/x'}]\npaths: {}\n"
+    answer = client.rest("POST", path, files={"file": ("d.yaml", good)})
+    assert answer["isValid"] and answer["info"]["context"] == "/myshop"
+    assert answer["info"]["endpoints"] == ["http://h/x"]
+    answer = client.rest("POST", path, files={"inlineAPIDefinition": (None, "openapi: 3.0.1\n")})
+    assert not answer["isValid"] and "info" in answer["errors"][0]["message"]
+    client.rest("POST", path, 400, files={"other": (None, "x")})
+    client.rest("POST", path, 400, files={"url": (None, "http://127.0.0.1/x")})

@@ -422,6 +422,35 @@ test_query_terms_hold(void)
 	}
 }
 
+static void
+test_lifecycle_finds_the_shortest_way(void)
+{
+	static const struct {
+		const char *from, *to, *first; /* the first step's state; NULL: no way */
+	} rows[] = {
+		{ "CREATED", "PUBLISHED", "PUBLISHED" },
+		{ "CREATED", "BLOCKED", "PUBLISHED" },
+		{ "CREATED", "RETIRED", "PUBLISHED" },
+		{ "PUBLISHED", "RETIRED", "DEPRECATED" },
+		{ "BLOCKED", "CREATED", "PUBLISHED" },
+		{ "PUBLISHED", "CREATED", "CREATED" },
+		{ "DEPRECATED", "PUBLISHED", NULL },
+		{ "RETIRED", "CREATED", NULL },
+		{ "CREATED", "CREATED", NULL },
+		{ "CREATED", "ASLEEP", NULL },
+		{ "ASLEEP", "CREATED", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct lifecycle_row *row = lifecycle_step(gh_str_of(rows[i].from),
+			gh_str_of(rows[i].to));
+
+		CU_ASSERT_EQUAL(row != NULL, rows[i].first != NULL);
+		if (row != NULL && rows[i].first != NULL)
+			CU_ASSERT_STRING_EQUAL(row->to, rows[i].first);
+	}
+}
+
 int
 main(void)
 {
