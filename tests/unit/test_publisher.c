@@ -462,6 +462,7 @@ main(void)
 		UNIT_TEST(test_servers),
 		UNIT_TEST(test_sync),
 		UNIT_TEST(test_lifecycle),
+		UNIT_TEST(test_lifecycle_finds_the_shortest_way),
 		UNIT_TEST(test_checklist),
 		UNIT_TEST(test_queries),
 		UNIT_TEST(test_query_terms_hold),
