@@ -62,6 +62,10 @@ static const struct model_index refresh_token_indexes[] = {
 	{ "client", false, { STR("client_id") } },
 	{ .name = NULL },
 };
+static const struct model_index document_indexes[] = {
+	{ "api", true, { STR("api_id"), STR("role"), STR("name") } },
+	{ .name = NULL },
+};
 static const struct model_index no_indexes[] = { { .name = NULL } };
 
 const struct model_kind model_kinds[] = {
@@ -81,6 +85,7 @@ const struct model_kind model_kinds[] = {
 	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
 	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "document", 21, false, NULL, NULL, document_indexes, NULL },
 	{ "authority", 22, true, NULL, NULL, no_indexes, NULL },
 	{ "commit", 26, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ .name = NULL },

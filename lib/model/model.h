@@ -10,8 +10,8 @@
  *   api           id uuid.  name, version, context ("/books", without version), base ("/books/1.0.0",
  *                 where it is served), provider, state (CREATED PROTOTYPED PUBLISHED BLOCKED
  *                 DEPRECATED RETIRED), type, is_default, created_at_s, updated_at_s,
- *                 next_revision, dto (map: the REST representation as the client gave it, with
- *                 unknown fields), definition (OpenAPI as JSON text),
+ *                 next_revision, has_thumbnail, dto (map: the REST representation as the client
+ *                 gave it, with unknown fields), definition (OpenAPI as JSON text),
  *                 history [{from, to, user, at_s}] (of its states, newest last)
  *   revision      id uuid.  api_id, number, description, created_at_s, dto, definition
  *   deployment rt id "<api id>/<environment>".  api_id, name, version, context, provider, type, state,
@@ -42,6 +42,10 @@
  *                 authority (hex, id of the key that signed the newest)
  *   join_token    id SHA-256 of its secret, hex.  roles [s], user, created_at_s, expires_at_s
  *   cluster_secret id "authority".  fingerprint (hex), sealed (bin: private key, AEAD), created_at_s
+ *   document      id uuid.  api_id, role (document; thumbnail; file: kept from an archive), name (of
+ *                 files their path there), content (bin), media_type, file_name, type, summary,
+ *                 source_type (INLINE MARKDOWN URL FILE), source_url, visibility, other_type,
+ *                 created_at_s, created_by, updated_at_s
  *   authority  rt id SHA-256 of the certificate, hex.  certificate (PEM), cross (PEM of the same key,
  *                 signed by the one before; or empty), key_id (hex), is_current, created_at_s,
  *                 retires_at_s (0: not known)

@@ -117,6 +117,7 @@ struct rest_context {
 	struct rest_batch *batch;
 	struct rest_owned *owned;
 	bool has_failed;                       /**< rest_fail() wrote the reply. */
+	struct gh_str failure;                 /**< Its description, the call's. */
 };
 
 /* ---- The request ----------------------------------------------------------------------------- */
@@ -186,6 +187,9 @@ int rest_fail(struct rest_context *ctx, unsigned status, const char *fmt, ...) G
 /** As rest_fail(), with one of the documented numbers and its message. */
 int rest_fail_code(struct rest_context *ctx, unsigned status, unsigned code, const char *message,
 	const char *fmt, ...) GH_PRINTF(5, 6);
+/** Take the answer of rest_fail() back, to tell it in another way.
+ *  @return its description; p = NULL: there is none. */
+struct gh_str rest_failure_take(struct rest_context *ctx);
 /** Answer what an error of a service means (GH_ENOENT 404, GH_ECONFLICT 409, GH_EIO 503 ...). */
 int rest_fail_err(struct rest_context *ctx, int err);
 

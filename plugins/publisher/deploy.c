@@ -206,10 +206,9 @@ deployment_id(struct rest_context *ctx, const struct gh_doc *api, const char *en
 	return gh_call_printf(ctx->call, "%.*s/%s", GH_STR_ARG(api->id), environment);
 }
 
-/** One target of a deployment request. */
-static int
-put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
-	const json_t *dto, const json_t *target)
+int
+publisher_deployment_put(struct rest_context *ctx, const struct gh_doc *api,
+	const struct gh_doc *revision, const json_t *dto, const json_t *target)
 {
 	const struct publisher_environment *environment;
 	const json_t *api_dto = publisher_stored_dto(api->body);
@@ -258,9 +257,8 @@ reply_deployments(struct rest_context *ctx, const struct gh_doc *api, const stru
 	return r;
 }
 
-/** Whether the revision can be deployed at all. */
-static int
-check_deployable(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto,
+int
+publisher_deployable_check(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto,
 	const json_t *targets)
 {
 	if (json_array_size(targets) == 0)
@@ -294,12 +292,12 @@ publisher_deploy(struct rest_context *ctx)
 		r = rest_own_json(ctx, dto);
 	}
 	if (r == 0)
-		r = check_deployable(ctx, api, dto, targets);
+		r = publisher_deployable_check(ctx, api, dto, targets);
 	if (r < 0)
 		return r;
 	json_array_foreach(targets, i, target)
 		if (r == 0)
-			r = put_deployment(ctx, api, revision, dto, target);
+			r = publisher_deployment_put(ctx, api, revision, dto, target);
 	if (r == 0)
 		r = publisher_api_touch(ctx, api);
 	if (r == 0)

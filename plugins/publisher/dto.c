@@ -63,7 +63,7 @@ publisher_api_dto(const struct gh_doc *api)
 	if (r == 0)
 		r = js_set(head, "revisionId", json_integer(0));
 	if (r == 0)
-		r = js_set(head, "hasThumbnail", json_false());
+		r = js_set(head, "hasThumbnail", json_boolean(doc_bool(body, "has_thumbnail", false)));
 	if (r == 0)
 		r = js_set(head, "createdTime", publisher_time(doc_int(body, "created_at_s", 0)));
 	if (r == 0)

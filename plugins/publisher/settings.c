@@ -16,7 +16,8 @@ static const char *const scopes[] = {
 	"apim:api_manage", "apim:api_list_view", "apim:api_definition_view",
 	"apim:api_import_export", "apim:api_product_import_export", "apim:api_generate_key",
 	"apim:subscription_view", "apim:subscription_block", "apim:subscription_manage",
-	"apim:tier_view", "apim:tier_manage", "apim:publisher_settings", "apim:admin",
+	"apim:tier_view", "apim:tier_manage", "apim:document_create", "apim:document_manage",
+	"apim:publisher_settings", "apim:admin",
 };
 
 static json_t *
