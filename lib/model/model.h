@@ -34,6 +34,8 @@
  *   revocation rt id jti.  expires_at_s
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
+ *   environment rt id name.  uuid, name, is_shared (every tenant may deploy there), dto (REST form,
+ *                 with canonical hosts)
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
  */
