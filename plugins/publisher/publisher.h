@@ -8,12 +8,18 @@
  */
 #ifndef PUBLISHER_PUBLISHER_H
 #define PUBLISHER_PUBLISHER_H
+#include "lib/environment/environment.h"
 #include "lib/rest/rest.h"
+
+#define PUBLISHER_IDENTITIES_MAX 4
 
 /** The publisher's process block. */
 struct publisher {
 	struct gh_inst *inst;
 	struct rest_services services;
+	struct environment_nodes nodes;
+	struct gh_identity identities[PUBLISHER_IDENTITIES_MAX];
+	size_t identity_count;
 };
 
 /* ---- Operations, by file --------------------------------------------------------------------- */
@@ -84,13 +90,14 @@ int64_t publisher_now_s(void);
 int publisher_revision_find(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
 	const struct gh_doc **ret_revision);
 
-/* ---- environments: settings.c ---------------------------------------------------------------- */
+/* ---- settings.c ------------------------------------------------------------------------------ */
 
-/** A place where revisions are deployed. */
-struct publisher_environment {
-	const char *name, *vhost; /**< NULL name ends the list. */
+/** Who calls, as far as permissions of environments ask; in the call's memory. */
+struct publisher_roles {
+	const struct gh_str *v;
+	size_t n; /**< 0: they cannot be known. */
 };
-extern const struct publisher_environment publisher_environments[];
+int publisher_roles_of_caller(struct rest_context *ctx, struct publisher_roles *ret_roles);
 
 /* ---- deploy.c -------------------------------------------------------------------------------- */
 
