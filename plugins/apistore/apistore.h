@@ -26,6 +26,10 @@ int apis_list(struct rest_context *ctx);
 int apis_get(struct rest_context *ctx);
 int apis_get_definition(struct rest_context *ctx);
 
+/* urls.c */
+/** Set endpointURLs: where the API can be called. */
+int apistore_add_urls(struct rest_context *ctx, const struct gh_doc *api, json_t *row);
+
 /* applications.c */
 int applications_list(struct rest_context *ctx);
 int applications_create(struct rest_context *ctx);
