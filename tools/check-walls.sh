@@ -33,6 +33,7 @@ BEGIN {
 	home["msgpack.h"] = "lib/doc"
 	home["xxhash.h"] = "lib/hash"
 	home["yaml.h"] = "lib/yaml"
+	home["zip.h"] = "lib/zip"
 	home["gnutls"] = "lib/crypto lib/jose plugins/http plugins/gateway" # The last two speak TLS.
 	home["jansson.h"] = "lib/json lib/doc lib/jose lib/options lib/rest lib/yaml plugins"
 	home["uv.h"] = "kernel plugins"
