@@ -10,7 +10,6 @@
  */
 #ifndef LIB_ENVIRONMENT_ENVIRONMENT_H
 #define LIB_ENVIRONMENT_ENVIRONMENT_H
-#include <gatehouse/svc/identity.h>
 #include <gatehouse/svc/nodes.h>
 
 #include "lib/rest/rest.h"
@@ -62,7 +61,7 @@ json_t *environment_url(const struct environment_vhost *vhost, bool is_tls, stru
 /* ---- Who may use one ------------------------------------------------------------------------- */
 
 /** May a user with these roles deploy there?
- *  @param roles  of the user; NULL with n = 0: they are not known, which only PUBLIC allows. */
+ *  @param n  0: the roles are not known, which is enough for PUBLIC only. */
 bool environment_is_allowed(const struct gh_doc *environment, const struct gh_str *roles, size_t n);
 
 /* ---- Gateways -------------------------------------------------------------------------------- */

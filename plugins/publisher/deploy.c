@@ -217,20 +217,20 @@ find_place(struct rest_context *ctx, const json_t *target, const struct gh_doc *
 {
 	struct gh_str name = js_str(target, "name"), vhost = js_str(target, "vhost");
 	const struct gh_doc *environment;
-	struct publisher_roles roles;
 	int r = environment_by_name(ctx, name, &environment);
 
 	if (r == 0)
-		r = publisher_roles_of_caller(ctx, &roles);
-	if (r == GH_ENOENT ||
-	    (r == 0 && !environment_is_allowed(environment, roles.v, roles.n)))
+		r = publisher_may_deploy(ctx, environment);
+	if (r == GH_ENOENT || r == GH_EDENIED)
 		return rest_fail(ctx, 400, "There is no gateway environment '%.*s'",
 			GH_STR_ARG(name));
-	if (r == 0 && !environment_vhost(environment, vhost, ret_vhost))
+	if (r < 0)
+		return r;
+	if (!environment_vhost(environment, vhost, ret_vhost))
 		return rest_fail(ctx, 400, "The environment %.*s has no virtual host '%.*s'",
 			GH_STR_ARG(name), GH_STR_ARG(vhost));
 	*ret_environment = environment;
-	return r;
+	return 0;
 }
 
 /** Has the API a backend that gateways of the environment may reach? */

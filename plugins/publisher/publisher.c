@@ -92,14 +92,11 @@ open_publisher(void *process, const void *config, struct gh_inst *inst)
 	if (r < 0)
 		gh_inst_log(inst, LOG_ERR, "a needed service is missing: %s", gh_strerror(r));
 	environment_nodes_bind(inst, &p->nodes);
-	while (p->identity_count < PUBLISHER_IDENTITIES_MAX &&
-	       GH_BIND_AT(inst, GH_SVC_IDENTITY, (unsigned)p->identity_count,
-			&p->identities[p->identity_count]) == 0)
-		p->identity_count++;
+	identity_bind(inst, &p->identities);
 	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, GH_SVC_IDENTITY "*", NULL };
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ GH_CHAIN_MANAGEMENT, "/api/am/publisher", .handler = handle, .lane = GH_LANE_STORE,

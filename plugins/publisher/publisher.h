@@ -9,17 +9,15 @@
 #ifndef PUBLISHER_PUBLISHER_H
 #define PUBLISHER_PUBLISHER_H
 #include "lib/environment/environment.h"
+#include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
-
-#define PUBLISHER_IDENTITIES_MAX 4
 
 /** The publisher's process block. */
 struct publisher {
 	struct gh_inst *inst;
 	struct rest_services services;
 	struct environment_nodes nodes;
-	struct gh_identity identities[PUBLISHER_IDENTITIES_MAX];
-	size_t identity_count;
+	struct identity_chain identities;
 };
 
 /* ---- Operations, by file --------------------------------------------------------------------- */
@@ -92,12 +90,8 @@ int publisher_revision_find(struct rest_context *ctx, const struct gh_doc *api, 
 
 /* ---- settings.c ------------------------------------------------------------------------------ */
 
-/** Who calls, as far as permissions of environments ask; in the call's memory. */
-struct publisher_roles {
-	const struct gh_str *v;
-	size_t n; /**< 0: they cannot be known. */
-};
-int publisher_roles_of_caller(struct rest_context *ctx, struct publisher_roles *ret_roles);
+/** May the caller deploy there?  @return 0; GH_EDENIED without a reply; or as identity/1. */
+int publisher_may_deploy(struct rest_context *ctx, const struct gh_doc *environment);
 
 /* ---- deploy.c -------------------------------------------------------------------------------- */
 

@@ -26,44 +26,20 @@ scopes_to_json(void)
 	return list;
 }
 
-/** Keep a user's roles in the call's memory. */
-static int
-copy_roles(struct rest_context *ctx, const struct gh_user *user,
-	struct publisher_roles *ret_roles)
-{
-	struct gh_str *v = gh_call_alloc(ctx->call, (user->role_count + 1) * sizeof(*v));
-
-	if (v == NULL)
-		return GH_ENOMEM;
-	for (size_t i = 0; i < user->role_count; i++)
-		if ((v[i] = gh_call_strdup(ctx->call, user->roles[i])).p == NULL)
-			return GH_ENOMEM;
-	*ret_roles = (struct publisher_roles){ v, user->role_count };
-	return 0;
-}
-
 int
-publisher_roles_of_caller(struct rest_context *ctx, struct publisher_roles *ret_roles)
+publisher_may_deploy(struct rest_context *ctx, const struct gh_doc *environment)
 {
 	const struct publisher *p = ctx->process;
-	struct gh_str name = gh_call_printf(ctx->call, "%.*s@%.*s",
-		GH_STR_ARG(ctx->principal->user), GH_STR_ARG(ctx->principal->tenant));
-	int r = name.p != NULL ? GH_ENOENT : GH_ENOMEM;
+	const struct gh_user *user = NULL;
+	int r = 0;
 
-	for (size_t i = 0; r == GH_ENOENT && i < p->identity_count; i++) {
-		const struct gh_identity *identity = &p->identities[i];
-		struct gh_user *user;
-
-		r = identity->vt->lookup(identity->self, name, &user);
-		if (r < 0)
-			continue;
-		r = copy_roles(ctx, user, ret_roles);
-		identity->vt->user_free(user);
-	}
-	if (r != GH_ENOENT)
+	if (environment_is_allowed(environment, NULL, 0))
+		return 0; /* everybody may */
+	r = identity_find(ctx, &p->identities, ctx->principal->user, &user);
+	if (r < 0 && r != GH_ENOENT)
 		return r;
-	*ret_roles = (struct publisher_roles){ NULL, 0 };
-	return 0;
+	return r == 0 && environment_is_allowed(environment, user->roles, user->role_count) ? 0 :
+		GH_EDENIED;
 }
 
 /** An environment as this API shows it. */
@@ -90,16 +66,16 @@ static int
 list_environments(struct rest_context *ctx, json_t *rows)
 {
 	const struct gh_doc *const *list;
-	struct publisher_roles roles;
 	size_t n;
 	int r = environment_list(ctx, &list, &n);
 
-	if (r == 0)
-		r = publisher_roles_of_caller(ctx, &roles);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (environment_is_allowed(list[i], roles.v, roles.n) &&
-		    json_array_append_new(rows, environment_row(ctx, list[i])) < 0)
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = publisher_may_deploy(ctx, list[i]);
+		if (r == 0 && json_array_append_new(rows, environment_row(ctx, list[i])) < 0)
 			r = GH_ENOMEM;
+		else if (r == GH_EDENIED)
+			r = 0;
+	}
 	return r;
 }
 
