@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file admin.c
- * @brief The admin REST API, /api/am/admin/v4: settings, environments, throttling policies.
+ * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments,
+ * throttling policies.
  *
  * On the first start of a store it writes the default policies and the environment Default.
  */
@@ -31,6 +32,12 @@ get_settings(struct rest_context *ctx)
 
 static const struct rest_route routes[] = {
 	{ "GET", "/settings", "apim:admin apim:admin_settings", get_settings },
+	{ "GET", "/applications", "apim:admin apim:app_owner_change apim:app_import_export",
+		applications_list },
+	{ "DELETE", "/applications/{applicationId}", "apim:admin apim:app_import_export",
+		applications_delete },
+	{ "POST", "/applications/{applicationId}/change-owner", "apim:admin apim:app_owner_change",
+		applications_change_owner },
 	{ "GET", "/environments", ENV_READ, environments_list },
 	{ "POST", "/environments", ENV_MANAGE, environments_create },
 	{ "GET", ENVIRONMENT, ENV_READ, environments_get },
@@ -65,6 +72,7 @@ open_admin(void *process, const void *config, struct gh_inst *inst)
 	if (r < 0)
 		return r;
 	environment_nodes_bind(inst, &p->nodes);
+	identity_bind(inst, &p->identities);
 	r = admin_seed(&p->services.docs);
 	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "the default policies cannot be written: %s", gh_strerror(r));
@@ -91,7 +99,7 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, NULL };
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/admin", .handler = handle,

@@ -6,6 +6,7 @@
 #ifndef PLUGINS_ADMIN_ADMIN_H
 #define PLUGINS_ADMIN_ADMIN_H
 #include "lib/environment/environment.h"
+#include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
 
 /** Options: of the environment Default, when it is made. */
@@ -17,7 +18,13 @@ struct admin_config {
 struct admin {
 	struct rest_services services;
 	struct environment_nodes nodes;
+	struct identity_chain identities;
 };
+
+/* applications.c: those of everybody. */
+int applications_list(struct rest_context *ctx);
+int applications_delete(struct rest_context *ctx);
+int applications_change_owner(struct rest_context *ctx);
 
 /* environments.c: where APIs can be deployed. */
 int environments_list(struct rest_context *ctx);
