@@ -10,7 +10,7 @@
 
 #include "plugins/admin/admin.h"
 
-#define SUBSCRIPTION_POLICIES "/throttling/policies/subscription"
+#define POLICIES "/throttling/policies"
 #define VIEW "apim:admin apim:tier_view apim:tier_manage"
 #define MANAGE "apim:admin apim:tier_manage"
 #define ENVIRONMENT "/environments/{environmentId}"
@@ -44,11 +44,24 @@ static const struct rest_route routes[] = {
 	{ "PUT", ENVIRONMENT, ENV_MANAGE, environments_update },
 	{ "DELETE", ENVIRONMENT, ENV_MANAGE, environments_delete },
 	{ "GET", ENVIRONMENT "/gateways", ENV_READ, environments_list_gateways },
-	{ "GET", SUBSCRIPTION_POLICIES, VIEW, policies_list_subscription },
-	{ "POST", SUBSCRIPTION_POLICIES, MANAGE, policies_create_subscription },
-	{ "GET", SUBSCRIPTION_POLICIES "/{policyId}", VIEW, policies_get_subscription },
-	{ "PUT", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_update_subscription },
-	{ "DELETE", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", POLICIES "/search", VIEW, policies_search },
+	{ "GET", POLICIES "/subscription", VIEW, policies_list_subscription },
+	{ "POST", POLICIES "/subscription", MANAGE, policies_create_subscription },
+	{ "GET", POLICIES "/subscription/{policyId}", VIEW, policies_get_subscription },
+	{ "PUT", POLICIES "/subscription/{policyId}", MANAGE, policies_update_subscription },
+	{ "DELETE", POLICIES "/subscription/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", POLICIES "/application", VIEW, policies_list_application },
+	{ "POST", POLICIES "/application", MANAGE, policies_create_application },
+	{ "GET", POLICIES "/application/{policyId}", VIEW, policies_get_application },
+	{ "PUT", POLICIES "/application/{policyId}", MANAGE, policies_update_application },
+	{ "DELETE", POLICIES "/application/{policyId}", MANAGE, policies_delete_application },
+	{ "GET", POLICIES "/advanced", VIEW, policies_list_advanced },
+	{ "POST", POLICIES "/advanced", MANAGE, policies_create_advanced },
+	{ "GET", POLICIES "/advanced/{policyId}", VIEW, policies_get_advanced },
+	{ "PUT", POLICIES "/advanced/{policyId}", MANAGE, policies_update_advanced },
+	{ "DELETE", POLICIES "/advanced/{policyId}", MANAGE, policies_delete_advanced },
+	{ "GET", POLICIES "/custom", VIEW, policies_list_custom },
+	{ "POST", POLICIES "/custom", MANAGE, policies_refuse_custom },
 	{ .method = NULL },
 };
 

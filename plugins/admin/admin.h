@@ -43,12 +43,14 @@ int admin_environment_doc(struct gh_str name, struct gh_str uuid, bool is_shared
 int admin_seed_environment(const struct gh_docs *docs, struct gh_inst *inst,
 	const struct admin_config *config);
 
-/* policies.c: throttling policies of the levels "subscription", "application" and "api". */
-int policies_list_subscription(struct rest_context *ctx);
-int policies_create_subscription(struct rest_context *ctx);
-int policies_get_subscription(struct rest_context *ctx);
-int policies_update_subscription(struct rest_context *ctx);
-int policies_delete_subscription(struct rest_context *ctx);
+/* policies.c: throttling policies, by level ("advanced" is "api" in documents). */
+rest_fn policies_list_subscription, policies_create_subscription, policies_get_subscription,
+	policies_update_subscription, policies_delete_subscription;
+rest_fn policies_list_application, policies_create_application, policies_get_application,
+	policies_update_application, policies_delete_application;
+rest_fn policies_list_advanced, policies_create_advanced, policies_get_advanced,
+	policies_update_advanced, policies_delete_advanced;
+rest_fn policies_list_custom, policies_refuse_custom, policies_search;
 
 /** Milliseconds of a time unit as clients spell it ("min", "hours" ...).  @return 0: unknown. */
 uint64_t admin_unit_ms(struct gh_str unit);
