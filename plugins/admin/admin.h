@@ -50,7 +50,8 @@ rest_fn policies_list_application, policies_create_application, policies_get_app
 	policies_update_application, policies_delete_application;
 rest_fn policies_list_advanced, policies_create_advanced, policies_get_advanced,
 	policies_update_advanced, policies_delete_advanced;
-rest_fn policies_list_custom, policies_refuse_custom, policies_search;
+rest_fn policies_list_custom, policies_refuse_custom, policies_search, policies_export,
+	policies_import;
 
 /** Milliseconds of a time unit as clients spell it ("min", "hours" ...).  @return 0: unknown. */
 uint64_t admin_unit_ms(struct gh_str unit);

@@ -12,6 +12,8 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/yaml/yaml_json.h"
+#include "lib/yaml/yaml_write.h"
 #include "plugins/admin/admin.h"
 
 #define REQUESTS_MAX INT64_C(1000000000000)
@@ -229,6 +231,19 @@ read_policy(struct rest_context *ctx, const struct level *level, json_t **ret_dt
 	return r == GH_OK ? check_enforced(ctx, *ret_dto) : r;
 }
 
+/* Does one of the operations of a deployment name the policy? */
+static bool
+has_operation(struct gh_str deployment, struct gh_str name)
+{
+	struct doc_iter it = doc_iter(doc_array(deployment, "operations"));
+	struct doc_value v;
+
+	while (doc_next(&it, NULL, &v))
+		if (v.type == DOC_MAP && gh_str_eq(doc_str(v.s, "tier"), name))
+			return true;
+	return false;
+}
+
 /* Put the policy and answer with its REST form. */
 static int
 write_policy(struct rest_context *ctx, const struct level *level, const char *uuid, json_t *dto, uint64_t expect_rev,
@@ -361,7 +376,8 @@ is_in_use(struct rest_context *ctx, const struct gh_doc *doc, void *arg)
 {
 	const struct use *use = arg;
 
-	if (!gh_str_eq(doc_str(doc->body, use->level->used_field), use->name))
+	if (!gh_str_eq(doc_str(doc->body, use->level->used_field), use->name) &&
+		!has_operation(doc->body, use->name))
 		return GH_OK;
 	return rest_fail(ctx, 409, "the policy %.*s is used by %s", GH_STR_ARG(use->name),
 		use->level->used_title);
@@ -464,4 +480,173 @@ policies_search(struct rest_context *ctx)
 	int r = rest_find_equal(ctx, "policy", "level_name", &level, level.n > 0, &found);
 
 	return r < 0 ? r : rest_reply_docs(ctx, &page, found, search_row);
+}
+
+/* ---- Archives ------------------------------------------------------------------------------------ */
+
+static const struct { const char *type, *subtype; const struct level *level; } archives[] = {
+	{ "sub", "subscription policy", &subscription }, { "app", "application policy", &application },
+	{ "api", "advanced policy", &advanced },
+};
+#define ARCHIVES (sizeof(archives) / sizeof(archives[0]))
+
+/* The policy that the query names, by policyId or by name and type. */
+static int
+find_exported(struct rest_context *ctx, const struct gh_doc **ret_doc)
+{
+	struct gh_str uuid = rest_query(ctx, "policyId"), name = rest_query(ctx, "name");
+	struct gh_str type = rest_query(ctx, "type");
+	const struct gh_docs_found *found;
+	bool is_known = type.n == 0;
+	int r;
+
+	if (uuid.n == 0 && name.n == 0)
+		return rest_fail(ctx, 400, "policyId or name: one of them is required");
+	for (size_t i = 0; i < ARCHIVES; i++)
+		is_known |= gh_str_eq(type, gh_str_of(archives[i].type));
+	if (!is_known)
+		return rest_fail(ctx, 404, "type: there are no policies of the type %.*s",
+			GH_STR_ARG(type));
+	if (uuid.n > 0) {
+		r = rest_find_equal(ctx, "policy", "uuid", &uuid, 1, &found);
+		if (r == GH_OK && found->n > 0)
+			*ret_doc = &found->docs[0];
+		if (r < 0 || found->n > 0)
+			return r;
+	}
+	for (size_t i = 0; name.n > 0 && i < ARCHIVES; i++) {
+		if (type.n > 0 && !gh_str_eq(type, gh_str_of(archives[i].type)))
+			continue;
+		r = rest_lookup(ctx, "policy", gh_call_printf(ctx->call, "%s/%.*s",
+			archives[i].level->doc, GH_STR_ARG(name)), ret_doc);
+		if (r != GH_ENOENT)
+			return r;
+	}
+	return rest_fail(ctx, 404, "there is no such policy");
+}
+
+/* {type, subtype, version, data: {policyId, policyName, ...}}; clients count on that order. */
+static int
+export_json(const struct gh_doc *doc, json_t *root)
+{
+	json_t *dto = NULL, *data = json_object();
+	const char *subtype = "";
+	int r = doc_map_to_json(doc_map(doc->body, "dto"), &dto);
+
+	for (size_t i = 0; i < ARCHIVES; i++)
+		if (gh_str_eq(doc_str(doc->body, "level"), gh_str_of(archives[i].level->doc)))
+			subtype = archives[i].subtype;
+	if (r == GH_OK)
+		r = js_set_str(data, "policyId", doc_str(doc->body, "uuid"));
+	if (r == GH_OK)
+		r = js_set_str(data, "policyName", doc_str(doc->body, "name"));
+	if (r == GH_OK && json_object_update_missing(data, dto) < 0)
+		r = GH_ENOMEM;
+	if (r == GH_OK)
+		r = js_set_str(root, "type", GH_STR("throttling policy"));
+	if (r == GH_OK)
+		r = js_set_str(root, "subtype", gh_str_of(subtype));
+	if (r == GH_OK)
+		r = js_set_str(root, "version", GH_STR("v4.7.0"));
+	if (r == GH_OK)
+		r = js_set(root, "data", json_incref(data));
+	json_decref(data);
+	json_decref(dto);
+	return r;
+}
+
+int
+policies_export(struct rest_context *ctx)
+{
+	struct gh_str format = rest_query(ctx, "format"), text;
+	bool is_yaml = gh_str_eq_nocase(format, GH_STR("YAML"));
+	json_t *root = json_object();
+	const struct gh_doc *doc;
+	int r = rest_own_json(ctx, root);
+
+	if (r == GH_OK && format.n > 0 && !is_yaml && !gh_str_eq_nocase(format, GH_STR("JSON")))
+		return rest_fail(ctx, 400, "format: must be YAML or JSON");
+	if (r == GH_OK)
+		r = find_exported(ctx, &doc);
+	if (r == GH_OK)
+		r = export_json(doc, root);
+	if (r < 0)
+		return r;
+	if (!is_yaml)
+		return rest_reply(ctx, 200, json_incref(root));
+	r = yaml_write(root, &text);
+	if (r < 0)
+		return r;
+	r = rest_reply_text(ctx, 200, GH_STR("application/yaml"), text);
+	free((void *)(uintptr_t)text.p);
+	return r;
+}
+
+/* The file of the request, JSON or YAML. */
+static int
+read_file(struct rest_context *ctx, json_t **ret_root)
+{
+	const struct yaml_limits limits = { 1u << 20, 10000, 32 };
+	struct multipart_part parts[8];
+	const struct multipart_part *file;
+	struct yaml_doc *doc = NULL;
+	char why[256] = "";
+	size_t n;
+	int r = rest_multipart(ctx, parts, sizeof(parts) / sizeof(parts[0]), &n);
+
+	if (r < 0)
+		return r;
+	if ((file = multipart_find(parts, n, "file")) == NULL)
+		return rest_fail(ctx, 400, "file: the part with the policy is missing");
+	r = yaml_parse(file->body, &limits, NULL, NULL, &doc, why, sizeof(why));
+	if (r == GH_OK)
+		r = yaml_to_json(yaml_root(doc), ret_root, why, sizeof(why));
+	yaml_doc_free(doc);
+	if (r == GH_EINVAL || r == GH_ETOOBIG)
+		return rest_fail(ctx, 400, "file: cannot be read. %s", why);
+	return r == GH_OK ? rest_own_json(ctx, *ret_root) : r;
+}
+
+int
+policies_import(struct rest_context *ctx)
+{
+	const struct level *level = NULL;
+	char uuid[CRYPTO_UUID_LEN + 1];
+	const struct gh_doc *old = NULL;
+	bool overwrites = false;
+	json_t *root = NULL;
+	int r = rest_query_bool(ctx, "overwrite", false, &overwrites);
+
+	if (r == GH_OK)
+		r = read_file(ctx, &root);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARCHIVES; i++)
+		if (gh_str_eq(js_str(root, "subtype"), gh_str_of(archives[i].subtype)))
+			level = archives[i].level;
+	json_t *dto = js_object(root, "data");
+
+	if (level == NULL || dto == NULL || !gh_str_eq(js_str(root, "type"), GH_STR("throttling policy")))
+		return rest_fail(ctx, 400, "file: type must be 'throttling policy', subtype that of a "
+			"subscription, application or advanced policy, and data an object");
+	r = rest_check(ctx, "data", level->fields, dto);
+	if (r == GH_OK)
+		r = check_limit(ctx, dto);
+	if (r == GH_OK)
+		r = check_enforced(ctx, dto);
+	if (r < 0)
+		return r;
+	struct gh_str name = js_str(dto, "policyName");
+
+	r = rest_lookup(ctx, "policy",
+		gh_call_printf(ctx->call, "%s/%.*s", level->doc, GH_STR_ARG(name)), &old);
+	if (r == GH_OK && !overwrites)
+		return rest_fail(ctx, 409, "there is a %s policy named %.*s already; overwrite=true "
+			"replaces it", level->title, GH_STR_ARG(name));
+	if (r == GH_OK)
+		snprintf(uuid, sizeof(uuid), "%.*s", GH_STR_ARG(doc_str(old->body, "uuid")));
+	else if (r == GH_ENOENT)
+		r = crypto_uuid(uuid);
+	return r < 0 ? r : write_policy(ctx, level, uuid, dto, old != NULL ? old->rev : GH_REV_NONE,
+		old == NULL);
 }
