@@ -24,6 +24,7 @@ static const struct model_index revision_indexes[] = {
 static const struct model_index deployment_indexes[] = {
 	{ "api", false, { STR("api_id") } },
 	{ "revision", false, { STR("revision_id") } },
+	{ "environment", false, { STR("environment"), STR("vhost") } },
 	{ .name = NULL },
 };
 static const struct model_index application_indexes[] = {
@@ -66,6 +67,11 @@ static const struct model_index document_indexes[] = {
 	{ "api", true, { STR("api_id"), STR("role"), STR("name") } },
 	{ .name = NULL },
 };
+static const struct model_index environment_indexes[] = {
+	{ "uuid", true, { STR("uuid") } },
+	{ "name", true, { STR("name") } },
+	{ .name = NULL },
+};
 static const struct model_index no_indexes[] = { { .name = NULL } };
 
 const struct model_kind model_kinds[] = {
@@ -82,6 +88,7 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "environment", 15, true, NULL, NULL, environment_indexes, NULL },
 	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
 	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },

@@ -35,6 +35,8 @@
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
  *                 alg), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
+ *   environment rt id name.  uuid, name, is_shared (every tenant may deploy there), dto (REST form,
+ *                 with canonical hosts)
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
  *   node       rt id uuid.  name, roles [s], joined_at_s, renewed_at_s, is_removed, removed_at_s,

@@ -135,6 +135,8 @@ apis_get(struct rest_context *ctx)
 
 	r = row != NULL ? copy_public(row, dto) : GH_ENOMEM;
 	json_decref(dto);
+	if (r == GH_OK)
+		r = apistore_add_urls(ctx, doc, row);
 	if (r < 0) {
 		json_decref(row);
 		return r;

@@ -38,7 +38,7 @@ static const struct {
 /* What is read of a deployment, and of one of its operations. */
 struct deployment {
 	struct gh_str api_id, name, version, context, provider, api_tier, state;
-	struct gh_str authorization_header, api_key_header;
+	struct gh_str authorization_header, api_key_header, vhost;
 	struct gh_str transport, operations, production, sandbox; /* arrays */
 	bool is_default, pass_credentials;
 };
@@ -62,6 +62,7 @@ static const struct field deployment_fields[] = {
 	FIELD(struct deployment, provider, DOC_STR), FIELD(struct deployment, api_tier, DOC_STR),
 	FIELD(struct deployment, authorization_header, DOC_STR),
 	FIELD(struct deployment, api_key_header, DOC_STR),
+	FIELD(struct deployment, vhost, DOC_STR),
 	FIELD(struct deployment, state, DOC_STR), FIELD(struct deployment, transport, DOC_ARRAY),
 	FIELD(struct deployment, operations, DOC_ARRAY),
 	FIELD(struct deployment, production, DOC_ARRAY),
@@ -227,6 +228,22 @@ add_route(struct gw_api *api, struct gh_str version)
 	return 0;
 }
 
+/* Without a host of its own it is served for every host that nobody names. */
+static int
+read_vhost(struct gw_api *api, struct gh_str text)
+{
+	char buf[URI_HOST_MAX + 2];
+	struct gh_str host;
+	uint16_t port;
+
+	if (text.n == 0)
+		return 0;
+	if (uri_host_canonical(text, buf, sizeof(buf), &host, &port, NULL) < 0 || port != 0)
+		return GH_EINVAL;
+	return gh_str_eq(host, GH_STR("localhost")) ? 0 :
+		gw_arena_str(&api->entry.arena, host, &api->vhost);
+}
+
 /* ---- Operations ------------------------------------------------------------------------- */
 
 static int
@@ -386,6 +403,10 @@ fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
 	if (read_state(api, from.state) < 0) {
 		*ret_why = "its state is not known";
 		return GH_EINVAL;
+	}
+	if ((r = read_vhost(api, from.vhost)) < 0) {
+		*ret_why = "its virtual host is no host name";
+		return r;
 	}
 	if ((r = add_route(api, api->version)) < 0 ||
 		(from.is_default && (r = add_route(api, GH_STR_NONE)) < 0)) {

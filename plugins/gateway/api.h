@@ -37,6 +37,7 @@ struct gw_api {
 	bool pass_credentials;
 	bool on_http, on_https;
 	struct gh_str id, name, version, context, provider, tier;
+	struct gh_str vhost;      /**< Canonical; n = 0: every host that nobody names. */
 	/** Where credentials stand: "Authorization" and "ApiKey", if not said otherwise. */
 	struct gh_str authorization_header, api_key_header;
 	/** Paths where it is served: with version, and for a default version also without. */

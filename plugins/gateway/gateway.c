@@ -9,9 +9,13 @@
  */
 #include "plugins/gateway/gateway.h"
 
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
+
+#include <gatehouse/svc/nodes.h>
 
 #include "lib/hash/hash.h"
 
@@ -84,6 +88,52 @@ serving(void *self)
 
 static const struct gh_rollout_v1 rollout = {
 	.size = sizeof(rollout), .wait = wait_for, .serving = serving,
+};
+
+/* ---- nodes/1: this gateway, for the management APIs of its own node ---------------------- */
+
+/* One allocation: the list, its node, the names of environments with spaces between. */
+struct self_seen {
+	struct gh_nodes_seen list;
+	struct gh_node_seen node;
+	char environments[];
+};
+
+static int
+list_self(void *self, struct gh_nodes_seen **ret)
+{
+	struct gw_process *process = self;
+	size_t size = 1, n = 0;
+
+	for (size_t i = 0; i < process->environments.n; i++)
+		size += process->environments.v[i].n + 1;
+	struct self_seen *seen = calloc(1, sizeof(*seen) + size);
+
+	if (seen == NULL)
+		return GH_ENOMEM;
+	for (size_t i = 0; i < process->environments.n; i++)
+		n += (size_t)snprintf(seen->environments + n, size - n, "%s%.*s", i > 0 ? " " : "",
+			GH_STR_ARG(process->environments.v[i]));
+	struct gh_str name = gh_inst_node_name(process->inst);
+
+	seen->node = (struct gh_node_seen){
+		.id = name, .name = name, .roles = GH_STR("gateway"),
+		.environments = { seen->environments, n }, .version = GH_STR(PACKAGE_VERSION),
+		.serving = serving(process), .last_seen_s = gh_now_us() / 1000000, .is_live = true,
+	};
+	seen->list = (struct gh_nodes_seen){ 1, &seen->node };
+	*ret = &seen->list;
+	return 0;
+}
+
+static void
+free_self(struct gh_nodes_seen *list)
+{
+	free(list);
+}
+
+static const struct gh_nodes_v1 nodes = {
+	.size = sizeof(nodes), .list = list_self, .free_list = free_self,
 };
 
 /* ---- Process ---------------------------------------------------------------------------- */
@@ -265,6 +315,7 @@ stop_worker(void *process, struct gh_worker *worker, void *worker_data)
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_ROLLOUT, &rollout },
+	{ GH_SVC_NODES, &nodes },
 	{ .name = NULL },
 };
 

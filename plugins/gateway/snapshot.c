@@ -16,13 +16,15 @@ gw_snapshot_new(struct gw_graveyard *graveyard, uint64_t seed)
 		return NULL;
 	atomic_init(&s->refs, 1);
 	s->graveyard = graveyard;
+	int r = gw_router_init(&s->router, seed);
+
 	s->apis = gw_map_new(seed);
 	s->consumers = gw_map_new(seed);
 	s->subscriptions = gw_map_new(seed);
 	s->subscribed = gw_map_new(seed);
 	s->keys = gw_map_new(seed);
 	s->revocations = gw_map_new(seed);
-	if (s->apis == NULL || s->consumers == NULL || s->subscriptions == NULL ||
+	if (r < 0 || s->apis == NULL || s->consumers == NULL || s->subscriptions == NULL ||
 		s->subscribed == NULL || s->keys == NULL || s->revocations == NULL) {
 		gw_snapshot_unref(s);
 		return NULL;
@@ -41,7 +43,7 @@ gw_snapshot_fork(const struct gw_snapshot *snapshot)
 	s->seq = snapshot->seq;
 	s->trust = snapshot->trust;
 	s->graveyard = snapshot->graveyard;
-	s->router = gw_radix_ref(snapshot->router);
+	s->router = gw_router_ref(&snapshot->router);
 	s->apis = gw_map_ref(snapshot->apis);
 	s->consumers = gw_map_ref(snapshot->consumers);
 	s->subscriptions = gw_map_ref(snapshot->subscriptions);
@@ -76,7 +78,7 @@ gw_snapshot_unref(struct gw_snapshot *snapshot)
 static void
 bury(struct gw_snapshot *snapshot)
 {
-	gw_radix_unref(snapshot->router);
+	gw_router_unref(&snapshot->router);
 	gw_map_unref(snapshot->subscribed);
 	gw_map_unref(snapshot->subscriptions);
 	gw_map_unref(snapshot->apis);

@@ -24,7 +24,7 @@ struct gw_snapshot {
 	atomic_uint refs;
 	uint64_t seq;
 	uint64_t trust;           /**< Grows when an issuer key or a revocation changes. */
-	struct gw_radix *router;
+	struct gw_router router;
 	struct gw_map *apis;          /**< gw_api by tenant and id of the document. */
 	struct gw_map *consumers;     /**< gw_consumer by consumer key. */
 	struct gw_map *subscriptions; /**< gw_subscription by tenant and id of the document. */

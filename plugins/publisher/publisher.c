@@ -114,10 +114,12 @@ open_publisher(void *process, const void *config, struct gh_inst *inst)
 
 	if (r < 0)
 		gh_inst_log(inst, LOG_ERR, "a needed service is missing: %s", gh_strerror(r));
+	environment_nodes_bind(inst, &p->nodes);
+	identity_bind(inst, &p->identities);
 	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ GH_CHAIN_MANAGEMENT, "/api/am/publisher", .handler = handle, .lane = GH_LANE_STORE,

@@ -8,12 +8,16 @@
  */
 #ifndef PUBLISHER_PUBLISHER_H
 #define PUBLISHER_PUBLISHER_H
+#include "lib/environment/environment.h"
+#include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
 
 /** The publisher's process block. */
 struct publisher {
 	struct gh_inst *inst;
 	struct rest_services services;
+	struct environment_nodes nodes;
+	struct identity_chain identities;
 };
 
 /* ---- Operations, by file --------------------------------------------------------------------- */
@@ -150,13 +154,10 @@ int publisher_revision_body(const struct gh_doc *api, struct gh_str description,
 int publisher_revision_find(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
 	const struct gh_doc **ret_revision);
 
-/* ---- environments: settings.c ---------------------------------------------------------------- */
+/* ---- settings.c ------------------------------------------------------------------------------ */
 
-/** A place where revisions are deployed. */
-struct publisher_environment {
-	const char *name, *vhost; /**< NULL name ends the list. */
-};
-extern const struct publisher_environment publisher_environments[];
+/** May the caller deploy there?  @return 0; GH_EDENIED without a reply; or as identity/1. */
+int publisher_may_deploy(struct rest_context *ctx, const struct gh_doc *environment);
 
 /* ---- deploy.c -------------------------------------------------------------------------------- */
 

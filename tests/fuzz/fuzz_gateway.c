@@ -27,7 +27,8 @@ look_up(const struct gw_snapshot *root)
 	struct gh_str resource;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		const struct gw_api *api = gw_router_find(root->router, paths[i], &resource);
+		const struct gw_api *api = gw_router_find(&root->router, i % 2 == 0 ? GH_STR_NONE : GH_STR("api.example.com"),
+			paths[i], &resource);
 
 		if (api == NULL)
 			continue;
