@@ -58,6 +58,10 @@ static const struct model_index refresh_token_indexes[] = {
 	{ "client", false, { STR("client_id") } },
 	{ .name = NULL },
 };
+static const struct model_index tenant_indexes[] = {
+	{ "number", true, { INT("number") } },
+	{ .name = NULL },
+};
 static const struct model_index no_indexes[] = { { .name = NULL } };
 
 const struct model_kind model_kinds[] = {
@@ -74,6 +78,7 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, no_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "tenant", 14, true, NULL, NULL, tenant_indexes, NULL },
 	{ .name = NULL },
 };
 
