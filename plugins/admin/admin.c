@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file admin.c
- * @brief The admin REST API, /api/am/admin/v4: settings and subscription throttling policies.
+ * @brief The admin REST API, /api/am/admin/v4: settings, subscription throttling policies, tenants.
  *
  * On the first start of a store it writes the default policies.
  */
@@ -33,6 +33,13 @@ static const struct rest_route routes[] = {
 	{ "GET", SUBSCRIPTION_POLICIES "/{policyId}", VIEW, policies_get_subscription },
 	{ "PUT", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_update_subscription },
 	{ "DELETE", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", "/tenants", "apim:admin", tenants_list },
+	{ "POST", "/tenants", "apim:admin", tenants_create },
+	{ "GET", "/tenants/{domain}", "apim:admin", tenants_get },
+	{ "PUT", "/tenants/{domain}", "apim:admin", tenants_update },
+	{ "GET", "/tenant-info/{username}", "apim:admin apim:tenantInfo", tenants_info_of_user },
+	{ "GET", "/custom-urls/{tenantDomain}", "apim:admin apim:tenantInfo",
+		tenants_custom_urls },
 	{ .method = NULL },
 };
 
@@ -46,6 +53,23 @@ handle(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &p->services, process, config, call);
 }
 
+/** The first provider that has users of its own. */
+static void
+bind_identity(struct admin *p, struct gh_inst *inst)
+{
+	struct gh_identity identity;
+
+	for (unsigned i = 0; GH_BIND_AT(inst, GH_SVC_IDENTITY, i, &identity) == 0; i++) {
+		size_t end = offsetof(struct gh_identity_v1, admin_new) +
+			sizeof(identity.vt->admin_new);
+
+		if (identity.vt->size < end || identity.vt->admin_new == NULL)
+			continue;
+		p->identity = identity;
+		return;
+	}
+}
+
 static int
 open_admin(void *process, const void *config, struct gh_inst *inst)
 {
@@ -54,6 +78,7 @@ open_admin(void *process, const void *config, struct gh_inst *inst)
 	(void)config;
 	int r = rest_services_bind(inst, &p->services);
 
+	bind_identity(p, inst);
 	if (r == GH_OK)
 		r = admin_seed(&p->services.docs);
 	if (r < 0)
@@ -61,7 +86,7 @@ open_admin(void *process, const void *config, struct gh_inst *inst)
 	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, GH_SVC_IDENTITY "*", NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/admin", .handler = handle,
