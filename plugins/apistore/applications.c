@@ -9,6 +9,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static const char *const token_types[] = { "JWT", "OAUTH", NULL };
@@ -101,7 +102,7 @@ applications_list(struct rest_context *ctx)
 	if (r < 0)
 		return r;
 	struct gh_find find = { .kind = GH_STR("application"), .index = "owner_name",
-		.equal = &ctx->principal->user, .equal_count = 1, .from = query, .is_prefix = query.n > 0,
+		.equal = &ctx->user, .equal_count = 1, .from = query, .is_prefix = query.n > 0,
 		.limit = page.limit, .offset = page.offset };
 	const struct gh_docs_found *found;
 
@@ -119,7 +120,7 @@ put_application(struct rest_context *ctx, struct gh_str id, const json_t *dto, i
 
 	doc_writer_init(&w);
 	doc_put_str(&w, "name", js_str(dto, "name"));
-	doc_put_str(&w, "owner", ctx->principal->user);
+	doc_put_str(&w, "owner", ctx->user);
 	doc_put_str(&w, "tier", js_str(dto, "throttlingPolicy"));
 	doc_put_str(&w, "token_type", js_str(dto, "tokenType"));
 	doc_put_str(&w, "description", js_str(dto, "description"));
@@ -134,7 +135,7 @@ put_application(struct rest_context *ctx, struct gh_str id, const json_t *dto, i
 static int
 check_name(struct rest_context *ctx, struct gh_str name, struct gh_str own_id)
 {
-	struct gh_str equal[] = { ctx->principal->user, name };
+	struct gh_str equal[] = { ctx->user, name };
 	const struct gh_docs_found *found;
 	int r = rest_find_equal(ctx, "application", "owner_name", equal, 2, &found);
 
@@ -253,6 +254,25 @@ delete_all(struct rest_context *ctx, const char *kind, const char *index, struct
 	return r;
 }
 
+/* The key manager keeps their ids in the default tenant, too. */
+static int
+delete_clients(struct rest_context *ctx, struct gh_str application_id)
+{
+	const struct gh_docs_found *found;
+	int r = rest_find_equal(ctx, "client", "application", &application_id, 1, &found);
+
+	for (size_t i = 0; r == GH_OK && i < found->n; i++) {
+		r = rest_delete(ctx, "client", found->docs[i].id, GH_REV_ANY);
+		if (r < 0 || tenant_is_default(ctx->tenant))
+			continue;
+		struct gh_str before = rest_use_tenant(ctx, TENANT_DEFAULT);
+
+		r = rest_delete(ctx, "client", found->docs[i].id, GH_REV_ANY);
+		rest_use_tenant(ctx, before);
+	}
+	return r;
+}
+
 int
 applications_delete(struct rest_context *ctx)
 {
@@ -266,7 +286,7 @@ applications_delete(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = delete_all(ctx, "consumer", "application", doc->id);
 	if (r == GH_OK)
-		r = delete_all(ctx, "client", "application", doc->id);
+		r = delete_clients(ctx, doc->id);
 	if (r == GH_OK)
 		r = rest_delete(ctx, "application", doc->id, doc->rev);
 	if (r == GH_OK)
