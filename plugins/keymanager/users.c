@@ -341,16 +341,16 @@ int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
 	struct gh_user **ret_user)
 {
-	struct gh_str name, tenant;
+	struct gh_str name, tenant, counted = user;
 	int r;
 
 	tenant_split_user(user, KM_TENANT, &name, &tenant);
 	if (tenant_is_default(tenant))
-		user = name; /* two spellings of a user are not twice as many attempts */
-	r = km_backoff_ask(km, user, peer);
+		counted = name; /* two spellings of a user are not twice as many attempts */
+	r = km_backoff_ask(km, counted, peer);
 	if (r == 0) {
 		r = check_password(km, user, password, ret_user);
-		km_backoff_tell(km, user, peer, r);
+		km_backoff_tell(km, counted, peer, r);
 	}
 	if (r == GH_EDENIED)
 		gh_metric_add(km->logins_refused, 1);
