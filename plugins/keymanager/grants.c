@@ -80,15 +80,12 @@ on_password(struct grant *grant)
 
 	if (username.n == 0 || password.n == 0)
 		return refuse(grant, &missing);
-	tenant_split_user(username, request->home.n != 0 ? request->home : KM_TENANT, &name,
-		&tenant);
-	if (!km_request_serves(request, tenant))
-		return refuse(grant, &wrong);
-	if (request->home.n != 0) /* it may be the path that says the tenant */
-		username = gh_call_printf(request->call, "%.*s@%.*s", GH_STR_ARG(name),
-			GH_STR_ARG(tenant));
+	username = km_request_username(request, username);
 	if (username.p == NULL)
 		return km_reply_failure(request->call, GH_ENOMEM, "authentication");
+	tenant_split_user(username, KM_TENANT, &name, &tenant);
+	if (!km_request_serves(request, tenant))
+		return refuse(grant, &wrong);
 	int r = km_user_authenticate(request->km, username, password,
 		gh_call_peer(request->call), &grant->user);
 

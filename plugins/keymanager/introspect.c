@@ -91,6 +91,7 @@ km_on_revoke(void *process, const void *config, struct gh_call *call)
 static bool
 authorize_introspection(struct km_request *request)
 {
+	struct gh_str username;
 	int r;
 
 	if (!request->has_basic || km_client_find(request->km, request->basic.user,
@@ -98,12 +99,15 @@ authorize_introspection(struct km_request *request)
 		km_client_done(request->km, &request->client);
 		return km_request_client(request);
 	}
-	r = km_user_authenticate(request->km, request->basic.user, request->basic.password,
-		gh_call_peer(request->call), &request->user);
+	username = km_request_username(request, request->basic.user);
+	r = username.p == NULL ? GH_ENOMEM : km_user_authenticate(request->km, username,
+		request->basic.password, gh_call_peer(request->call), &request->user);
 	if (r == 0) {
 		struct scopes_owner owner = km_user_owner(request->user);
+		bool is_here = request->home.n == 0 ||
+			gh_str_eq(request->home, request->user->tenant);
 
-		r = scopes_has_role(&owner, GH_STR("admin")) ? GH_OK : GH_EDENIED;
+		r = is_here && scopes_has_role(&owner, GH_STR("admin")) ? GH_OK : GH_EDENIED;
 	}
 	if (r == GH_EDENIED)
 		km_reply_error(request->call, &km_bad_client);
@@ -266,8 +270,8 @@ refuse_bearer(struct gh_call *call, unsigned status, const char *challenge)
 void
 km_on_userinfo(void *process, const void *config, struct gh_call *call)
 {
+	struct gh_str token, home = km_path_tenant(call);
 	struct jose_claims claims;
-	struct gh_str token;
 	int r = form_bearer_parse(gh_call_field(call, GH_STR("Authorization")), &token);
 
 	(void)config;
@@ -279,6 +283,10 @@ km_on_userinfo(void *process, const void *config, struct gh_call *call)
 	}
 	if (r == 0)
 		r = km_token_verify(process, token, KM_TYP_ACCESS, &claims);
+	if (r == 0 && home.n != 0 && !gh_str_eq(home, km_claims_tenant(&claims))) {
+		jose_claims_done(&claims);
+		r = GH_EDENIED; /* good, but not for the tenant that the path names */
+	}
 	if (r == GH_EDENIED || r == GH_EEXPIRED || r == GH_EINVAL) {
 		refuse_bearer(call, 401, "Bearer realm=\"gatehouse\", error=\"invalid_token\"");
 		return;
@@ -335,6 +343,7 @@ void
 km_on_discovery(void *process, const void *config, struct gh_call *call)
 {
 	static const struct km_error unknown = { 404, "invalid_request", "There is nothing here" };
+
 	(void)config;
 	if (gh_str_eq(gh_call_subpath(call), GH_STR("/openid-configuration")))
 		km_discover(process, call, GH_STR_NONE);

@@ -300,6 +300,11 @@ void km_request_done(struct km_request *request);
 bool km_request_client(struct km_request *request);
 /** A form parameter that may stand once at most (RFC 6749, 3.2). */
 struct gh_str km_request_param(const struct km_request *request, const char *name);
+/** The tenant that a path names, "domain" of "/t/domain/..."; n = 0: none. */
+struct gh_str km_path_tenant(const struct gh_call *call);
+/** A user name as it is meant: one without a tenant is of the path's.  @return p = NULL: out of
+ *  memory. */
+struct gh_str km_request_username(const struct km_request *request, struct gh_str username);
 /** May users of that tenant get tokens with this client and path? */
 bool km_request_serves(const struct km_request *request, struct gh_str tenant);
 void km_reply_error(struct gh_call *call, const struct km_error *error);

@@ -113,16 +113,28 @@ read_basic(struct km_request *request)
 	return false;
 }
 
-/** "domain" of "/t/domain/...". */
-static struct gh_str
-tenant_of_path(struct gh_str path)
+struct gh_str
+km_path_tenant(const struct gh_call *call)
 {
+	struct gh_str path = gh_call_path(call);
+
 	if (path.n < 3 || memcmp(path.p, "/t/", 3) != 0)
 		return GH_STR_NONE;
 	struct gh_str rest = { path.p + 3, path.n - 3 };
 	const char *slash = memchr(rest.p, '/', rest.n);
 
 	return (struct gh_str){ rest.p, slash != NULL ? (size_t)(slash - rest.p) : rest.n };
+}
+
+struct gh_str
+km_request_username(const struct km_request *request, struct gh_str username)
+{
+	struct gh_str name, tenant;
+
+	if (request->home.n == 0)
+		return username;
+	tenant_split_user(username, request->home, &name, &tenant);
+	return gh_call_printf(request->call, "%.*s@%.*s", GH_STR_ARG(name), GH_STR_ARG(tenant));
 }
 
 bool
@@ -142,7 +154,7 @@ km_request_init(struct km_request *request, struct km *km, struct gh_call *call)
 		"A parameter must not be repeated" };
 
 	*request = (struct km_request){ .km = km, .call = call,
-		.home = tenant_of_path(gh_call_path(call)) };
+		.home = km_path_tenant(call) };
 	if (!km_require_method(call, "POST"))
 		return false;
 	if (!form_is_type(gh_call_field(call, GH_STR("Content-Type")),

@@ -392,6 +392,14 @@ def test_paths_of_a_tenant(client, pair):
     r = password_grant(a, "boss", path=base + "/token")  # a name without a tenant is one of the path's
     token = r.json()["access_token"]
     assert introspect(a, token, path=base + "/introspect")["username"] == a.user
+    assert introspect(a, token, ("boss", PASSWORD), base + "/introspect")["username"] == a.user
+    for name, password in ((b.user, PASSWORD), ("admin@carbon.super", client.password)):
+        r = a.session.post(a.node.mgmt + base + "/introspect", data={"token": token}, auth=(name, password))
+        assert r.status_code == 401
+    for who, status in ((a, 200), (b, 401), (client, 401)):  # only tokens of the tenant that it names
+        bearer = password_grant(who, who.user, who.password).json()["access_token"]
+        r = a.session.get(a.node.mgmt + base + "/userinfo", headers={"Authorization": "Bearer " + bearer})
+        assert r.status_code == status
     assert password_grant(client, a.user, path=base + "/token").status_code == 200
     assert password_grant(client, b.user, path=base + "/token").json()["error"] == "invalid_grant"
     assert password_grant(client, "admin", client.password, path=base + "/token").status_code == 400
