@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "lib/tenant/tenant.h"
+
 int
 application_check_name(struct rest_context *ctx, struct gh_str owner, struct gh_str name,
 	struct gh_str own_id)
@@ -89,8 +91,16 @@ static int
 delete_one(struct rest_context *ctx, const struct gh_doc *doc, void *arg)
 {
 	const struct deletion *d = arg;
+	int r = rest_delete(ctx, d->kind, doc->id, GH_REV_ANY);
 
-	return rest_delete(ctx, d->kind, doc->id, GH_REV_ANY);
+	if (r < 0 || strcmp(d->kind, "client") != 0 || tenant_is_default(ctx->tenant))
+		return r;
+	/* The key manager keeps the ids of clients in the default tenant, too. */
+	struct gh_str before = rest_use_tenant(ctx, TENANT_DEFAULT);
+
+	r = rest_delete(ctx, "client", doc->id, GH_REV_ANY);
+	rest_use_tenant(ctx, before);
+	return r;
 }
 
 int

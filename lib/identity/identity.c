@@ -5,6 +5,8 @@
  */
 #include "lib/identity/identity.h"
 
+#include "lib/tenant/tenant.h"
+
 void
 identity_bind(struct gh_inst *inst, struct identity_chain *chain)
 {
@@ -31,7 +33,12 @@ int
 identity_find(struct rest_context *ctx, const struct identity_chain *chain, struct gh_str name,
 	const struct gh_user **ret_user)
 {
-	struct gh_str full = gh_call_printf(ctx->call, "%.*s@%.*s", GH_STR_ARG(name),
+	struct gh_str bare, tenant;
+
+	tenant_split_user(name, ctx->tenant, &bare, &tenant);
+	if (!gh_str_eq_nocase(tenant, ctx->tenant))
+		return GH_ENOENT;
+	struct gh_str full = gh_call_printf(ctx->call, "%.*s@%.*s", GH_STR_ARG(bare),
 		GH_STR_ARG(ctx->tenant));
 	struct given *g = gh_call_alloc(ctx->call, sizeof(*g));
 	int r = GH_ENOENT;

@@ -72,6 +72,10 @@ static const struct model_index environment_indexes[] = {
 	{ "name", true, { STR("name") } },
 	{ .name = NULL },
 };
+static const struct model_index tenant_indexes[] = {
+	{ "number", true, { INT("number") } },
+	{ .name = NULL },
+};
 static const struct model_index no_indexes[] = { { .name = NULL } };
 
 const struct model_kind model_kinds[] = {
@@ -88,6 +92,7 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "tenant", 14, true, NULL, NULL, tenant_indexes, NULL },
 	{ "environment", 15, true, NULL, NULL, environment_indexes, NULL },
 	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
 	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },

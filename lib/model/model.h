@@ -22,7 +22,8 @@
  *                 production [url], sandbox [url] (backend base URLs)
  *   application   id uuid.  name, owner, tier, token_type, description, status, attributes {},
  *                 groups [s], created_at_s
- *   client        id consumer key.  name, owner, secret_sha256 (hex), secret_sealed (bin), grants [s],
+ *   client        id consumer key, unique in all tenants.  One of another tenant than the default
+ *                 one has a second document there, with home (its tenant) alone.  name, owner, secret_sha256 (hex), secret_sealed (bin), grants [s],
  *                 callback, validity_s, created_at_s, application_id, key_type
  *   consumer   rt id consumer key.  application_id, application_name, owner, tier, key_type,
  *                 key_mapping_id
@@ -35,6 +36,9 @@
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
  *                 alg), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
+ *   tenant     rt id domain; all stand in the default tenant, which has none itself.  number (what
+ *                 clients know as tenantId), is_active, admin (name of the first administrator),
+ *                 created_at_s
  *   environment rt id name.  uuid, name, is_shared (every tenant may deploy there), dto (REST form,
  *                 with canonical hosts)
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of

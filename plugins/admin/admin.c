@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file admin.c
- * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments,
- * throttling policies.
+ * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments, throttling
+ * policies, tenants.
  *
  * On the first start of a store it writes the default policies and the environment Default.
  */
@@ -64,6 +64,13 @@ static const struct rest_route routes[] = {
 	{ "DELETE", POLICIES "/advanced/{policyId}", MANAGE, policies_delete_advanced },
 	{ "GET", POLICIES "/custom", VIEW, policies_list_custom },
 	{ "POST", POLICIES "/custom", MANAGE, policies_refuse_custom },
+	{ "GET", "/tenants", "apim:admin", tenants_list },
+	{ "POST", "/tenants", "apim:admin", tenants_create },
+	{ "GET", "/tenants/{domain}", "apim:admin", tenants_get },
+	{ "PUT", "/tenants/{domain}", "apim:admin", tenants_update },
+	{ "GET", "/tenant-info/{username}", "apim:admin apim:tenantInfo", tenants_info_of_user },
+	{ "GET", "/custom-urls/{tenantDomain}", "apim:admin apim:tenantInfo",
+		tenants_custom_urls },
 	{ .method = NULL },
 };
 
@@ -77,6 +84,17 @@ handle(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &p->services, process, config, call);
 }
 
+/* The first provider that can make administrators of tenants. */
+static void
+find_admin_maker(struct admin *p)
+{
+	size_t end = offsetof(struct gh_identity_v1, admin_new) + sizeof(p->admin_maker.vt->admin_new);
+
+	for (size_t i = 0; i < p->identities.n && p->admin_maker.vt == NULL; i++)
+		if (p->identities.v[i].vt->size >= end && p->identities.v[i].vt->admin_new != NULL)
+			p->admin_maker = p->identities.v[i];
+}
+
 static int
 open_admin(void *process, const void *config, struct gh_inst *inst)
 {
@@ -88,6 +106,7 @@ open_admin(void *process, const void *config, struct gh_inst *inst)
 		return r;
 	environment_nodes_bind(inst, &p->nodes);
 	identity_bind(inst, &p->identities);
+	find_admin_maker(p);
 	r = admin_seed(&p->services.docs);
 	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "the default policies cannot be written: %s", gh_strerror(r));

@@ -19,6 +19,7 @@ struct admin {
 	struct rest_services services;
 	struct environment_nodes nodes;
 	struct identity_chain identities;
+	struct gh_identity admin_maker; /**< Makes administrators of tenants; vt is NULL: nobody does. */
 };
 
 /* applications.c: those of everybody. */
@@ -65,5 +66,15 @@ int admin_policy_doc(const char *level, struct gh_str name, const char *uuid, js
 /* seed.c */
 /** Write the default policies, if there is no policy at all yet.  MAIN.  @return as docs/1. */
 int admin_seed(const struct gh_docs *docs);
+/** Put the default policies of a new tenant into the batch; the context works in that tenant. */
+int admin_seed_tenant(struct rest_context *ctx);
+
+/* tenants.c: for administrators of the default tenant; the last two also for the caller's own. */
+int tenants_list(struct rest_context *ctx);
+int tenants_create(struct rest_context *ctx);
+int tenants_get(struct rest_context *ctx);
+int tenants_update(struct rest_context *ctx);
+int tenants_info_of_user(struct rest_context *ctx);
+int tenants_custom_urls(struct rest_context *ctx);
 
 #endif

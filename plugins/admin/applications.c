@@ -6,7 +6,7 @@
 #include "lib/application/application.h"
 #include "lib/doc/doc.h"
 #include "lib/json/json.h"
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/admin/admin.h"
 
 /* A rest_row_fn. */
@@ -68,9 +68,11 @@ choose_tenant(struct rest_context *ctx)
 
 	if (tenant.n == 0 || gh_str_eq(tenant, ctx->tenant))
 		return GH_OK;
-	if (!gh_str_eq(ctx->tenant, GH_STR(MODEL_TENANT_DEFAULT)))
+	if (!tenant_is_default(ctx->tenant))
 		return rest_fail(ctx, 400, "tenantDomain: is not the caller's tenant");
-	ctx->tenant = tenant;
+	if (!rest_has_scope(ctx, "apim:admin"))
+		return rest_fail(ctx, 403, "tenantDomain: another tenant needs the scope apim:admin");
+	rest_use_tenant(ctx, tenant);
 	return GH_OK;
 }
 
@@ -84,6 +86,8 @@ applications_list(struct rest_context *ctx)
 
 	if (r == GH_OK)
 		r = choose_tenant(ctx);
+	if (r == GH_OK && equal[0].n > 0 && rest_user_name(ctx, equal[0], &equal[0]) == GH_ENOMEM)
+		r = GH_ENOMEM;
 	if (r < 0)
 		return r;
 	if (equal[0].n == 0 && equal[1].n > 0)
@@ -130,7 +134,11 @@ applications_change_owner(struct rest_context *ctx)
 		r = rest_query_need(ctx, "owner", &owner);
 	if (r < 0)
 		return r;
-	r = identity_find(ctx, &admin->identities, owner, &user);
+	struct gh_str given = owner;
+
+	r = rest_user_name(ctx, given, &owner);
+	if (r == GH_OK)
+		r = identity_find(ctx, &admin->identities, owner, &user);
 	if (r == GH_ENOENT)
 		return rest_fail(ctx, 400, "owner: there is no user named %.*s", GH_STR_ARG(owner));
 	if (r == GH_OK)

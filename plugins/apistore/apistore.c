@@ -75,7 +75,7 @@ apistore_application(struct rest_context *ctx, struct gh_str id, const struct gh
 
 	if (r < 0)
 		return r;
-	if (!gh_str_eq(doc_str(doc->body, "owner"), ctx->principal->user))
+	if (!gh_str_eq(doc_str(doc->body, "owner"), ctx->user))
 		return rest_fail(ctx, 404, "there is no application with the id %.*s", GH_STR_ARG(id));
 	*ret_doc = doc;
 	return GH_OK;

@@ -14,7 +14,7 @@
 int
 apistore_check_foreign(struct rest_context *ctx, struct gh_str owner, const char *what)
 {
-	if (gh_str_eq(owner, ctx->principal->user) || rest_has_scope(ctx, "apim:admin") ||
+	if (gh_str_eq(owner, ctx->user) || rest_has_scope(ctx, "apim:admin") ||
 		rest_has_scope(ctx, "apim:app_owner_change"))
 		return GH_OK;
 	return rest_fail(ctx, 403, "%s that belongs to another user needs the scope apim:admin or "
@@ -190,6 +190,8 @@ applications_export(struct rest_context *ctx)
 		r = rest_query_need(ctx, "appName", &equal[1]);
 	if (r == GH_OK)
 		r = rest_query_need(ctx, "appOwner", &equal[0]);
+	if (r == GH_OK && rest_user_name(ctx, equal[0], &equal[0]) == GH_ENOMEM)
+		r = GH_ENOMEM;
 	if (r == GH_OK)
 		r = rest_query_bool(ctx, "withKeys", false, &has_keys);
 	if (r == GH_OK)

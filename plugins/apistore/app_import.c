@@ -115,19 +115,6 @@ read_archive(struct rest_context *ctx, const struct wishes *wishes, json_t **ret
 
 /* ---- Whose it becomes ---------------------------------------------------------------------------- */
 
-/* "name@tenant" of the caller's tenant is name. */
-static struct gh_str
-without_tenant(const struct rest_context *ctx, struct gh_str user)
-{
-	struct gh_str t = ctx->tenant;
-	size_t tail = t.n + 1;
-
-	if (user.n > tail && user.p[user.n - tail] == '@' &&
-		memcmp(user.p + user.n - t.n, t.p, t.n) == 0)
-		user.n -= tail;
-	return user;
-}
-
 static int
 choose_owner(struct rest_context *ctx, const struct wishes *wishes, const json_t *info,
 	struct gh_str *ret_owner)
@@ -140,16 +127,15 @@ choose_owner(struct rest_context *ctx, const struct wishes *wishes, const json_t
 	if (owner.n == 0 && wishes->preserves_owner)
 		owner = js_str(info, "owner");
 	if (owner.n == 0)
-		owner = ctx->principal->user;
-	owner = without_tenant(ctx, owner);
-	r = apistore_check_foreign(ctx, owner, "appOwner: importing an application");
-	if (r == GH_OK && !gh_str_eq(owner, ctx->principal->user)) {
-		r = identity_find(ctx, &p->identities, owner, &user);
-		if (r == GH_ENOENT)
-			return rest_fail(ctx, 400, "appOwner: there is no user named %.*s here",
-				GH_STR_ARG(owner));
-	}
-	*ret_owner = owner;
+		owner = ctx->user;
+	r = rest_user_name(ctx, owner, ret_owner);
+	if (r == GH_OK)
+		r = apistore_check_foreign(ctx, *ret_owner, "appOwner: importing an application");
+	if (r == GH_OK && !gh_str_eq(*ret_owner, ctx->user))
+		r = identity_find(ctx, &p->identities, *ret_owner, &user);
+	if (r == GH_ENOENT)
+		return rest_fail(ctx, 400, "appOwner: there is no user named %.*s here",
+			GH_STR_ARG(owner));
 	return r;
 }
 

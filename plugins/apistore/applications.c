@@ -10,6 +10,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static const char *const token_types[] = { "JWT", "OAUTH", NULL };
@@ -102,7 +103,7 @@ applications_list(struct rest_context *ctx)
 	if (r < 0)
 		return r;
 	/* The query is a name, as it is. */
-	struct gh_str equal[] = { ctx->principal->user, query };
+	struct gh_str equal[] = { ctx->user, query };
 	struct gh_find find = { .kind = GH_STR("application"), .index = "owner_name", .equal = equal,
 		.equal_count = query.n > 0 ? 2 : 1, .limit = page.limit, .offset = page.offset };
 	const struct gh_docs_found *found;
@@ -233,11 +234,11 @@ applications_create(struct rest_context *ctx)
 		r = apistore_check_policy(ctx, "application", "throttlingPolicy",
 			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
-		r = application_check_name(ctx, ctx->principal->user, js_str(dto, "name"), GH_STR_NONE);
+		r = application_check_name(ctx, ctx->user, js_str(dto, "name"), GH_STR_NONE);
 	if (r == GH_OK)
 		r = crypto_uuid(uuid);
 	if (r == GH_OK)
-		r = apistore_put_application(ctx, gh_str_of(uuid), ctx->principal->user, dto,
+		r = apistore_put_application(ctx, gh_str_of(uuid), ctx->user, dto,
 			(int64_t)(gh_now_us() / 1000000), GH_REV_NONE);
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
@@ -270,12 +271,12 @@ applications_update(struct rest_context *ctx)
 		r = apistore_check_policy(ctx, "application", "throttlingPolicy",
 			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
-		r = application_check_name(ctx, ctx->principal->user, js_str(dto, "name"), doc->id);
+		r = application_check_name(ctx, ctx->user, js_str(dto, "name"), doc->id);
 	if (r == GH_OK)
-		r = apistore_put_application(ctx, doc->id, ctx->principal->user, dto,
+		r = apistore_put_application(ctx, doc->id, ctx->user, dto,
 			doc_int(doc->body, "created_at_s", 0), doc->rev);
 	if (r == GH_OK)
-		r = application_put_consumers(ctx, doc->id, js_str(dto, "name"), ctx->principal->user,
+		r = application_put_consumers(ctx, doc->id, js_str(dto, "name"), ctx->user,
 			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);

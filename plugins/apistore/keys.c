@@ -245,7 +245,7 @@ keys_generate(struct rest_context *ctx)
 {
 	const struct gh_tokens *tokens = &ctx->services->tokens;
 	char mapping[CRYPTO_UUID_LEN + 1];
-	struct gh_client spec = { .tenant = ctx->tenant, .owner = ctx->principal->user };
+	struct gh_client spec = { .tenant = ctx->tenant, .owner = ctx->user };
 	struct gh_client *client;
 	const struct gh_doc *app;
 	uint64_t seq = 0;
@@ -271,7 +271,7 @@ keys_generate(struct rest_context *ctx)
 	spec.application_name = doc_str(app->body, "name");
 	spec.application_tier = doc_str(app->body, "tier");
 	spec.key_mapping_id = gh_str_of(mapping);
-	spec.name = gh_call_printf(ctx->call, "%.*s_%.*s_%.*s", GH_STR_ARG(ctx->principal->user),
+	spec.name = gh_call_printf(ctx->call, "%.*s_%.*s_%.*s", GH_STR_ARG(ctx->user),
 		GH_STR_ARG(spec.application_name), GH_STR_ARG(spec.key_type));
 	r = tokens->vt->client_put(tokens->self, &spec, &client, &seq);
 	if (r == GH_OK)
@@ -385,6 +385,31 @@ keys_regenerate_secret(struct rest_context *ctx)
 	return rest_reply(ctx, 200, row);
 }
 
+/* Revoke an access token of this key; 400 for another key's.  One that is not valid needs no
+ * revocation. */
+static int
+revoke_own(struct rest_context *ctx, const struct gh_client *client, struct gh_str token)
+{
+	const struct gh_tokens *tokens = &ctx->services->tokens;
+	struct gh_principal *principal;
+	uint64_t seq = 0;
+	int r = tokens->vt->check(tokens->self, token, &principal);
+
+	if (r == GH_EDENIED || r == GH_EEXPIRED)
+		return GH_OK;
+	if (r < 0)
+		return r;
+	bool is_own = gh_str_eq(principal->client_id, client->id);
+
+	tokens->vt->principal_free(principal);
+	if (!is_own)
+		return rest_fail(ctx, 400, "revokeToken: is not a token of this key");
+	r = tokens->vt->revoke(tokens->self, token, &seq);
+	if (r == GH_OK)
+		rest_rollout_wait(ctx, seq);
+	return r;
+}
+
 int
 keys_generate_token(struct rest_context *ctx)
 {
@@ -393,7 +418,6 @@ keys_generate_token(struct rest_context *ctx)
 	struct gh_token_issued *issued;
 	struct gh_client *client;
 	const struct gh_doc *app;
-	uint64_t seq = 0;
 	json_t *dto;
 	int r = find_key(ctx, &app, &client);
 
@@ -409,12 +433,9 @@ keys_generate_token(struct rest_context *ctx)
 
 	if (secret.n > 0 && client->secret.n > 0 && !crypto_equal(secret, client->secret))
 		return rest_fail(ctx, 400, "consumerSecret: is not this application's");
-	if (old.n > 0) {
-		r = tokens->vt->revoke(tokens->self, old, &seq);
-		if (r < 0)
-			return r;
-		rest_rollout_wait(ctx, seq);
-	}
+	r = old.n > 0 ? revoke_own(ctx, client, old) : GH_OK;
+	if (r < 0)
+		return r;
 	request.client_id = client->id;
 	r = tokens->vt->issue(tokens->self, &request, &issued);
 	if (r == GH_OK)

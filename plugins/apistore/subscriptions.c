@@ -6,6 +6,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static const struct rest_field fields[] = {
@@ -20,6 +21,7 @@ static const struct rest_field fields[] = {
 static json_t *
 api_info(struct rest_context *ctx, struct gh_str api_id)
 {
+	char context[TENANT_CONTEXT_MAX];
 	const struct gh_doc *doc;
 	json_t *row = json_object();
 
@@ -28,7 +30,8 @@ api_info(struct rest_context *ctx, struct gh_str api_id)
 	js_set_str(row, "id", doc->id);
 	js_set_str(row, "name", doc_str(doc->body, "name"));
 	js_set_str(row, "version", doc_str(doc->body, "version"));
-	js_set_str(row, "context", doc_str(doc->body, "context"));
+	js_set_str(row, "context",
+		tenant_context(doc->tenant, doc_str(doc->body, "context"), context));
 	js_set_str(row, "provider", doc_str(doc->body, "provider"));
 	js_set_str(row, "lifeCycleStatus", doc_str(doc->body, "state"));
 	js_set_str(row, "type", doc_str(doc->body, "type"));
@@ -107,7 +110,7 @@ subscriptions_list(struct rest_context *ctx)
 		const struct gh_doc *doc = &found->docs[i];
 
 		if (rest_lookup(ctx, "application", doc_str(doc->body, "application_id"), &app) < 0 ||
-			!gh_str_eq(doc_str(app->body, "owner"), ctx->principal->user))
+			!gh_str_eq(doc_str(app->body, "owner"), ctx->user))
 			continue;
 		if (total >= page.offset && json_array_size(list) < page.limit)
 			json_array_append_new(list, subscription_row(ctx, doc));
@@ -226,7 +229,7 @@ find_subscription(struct rest_context *ctx, const struct gh_doc **ret_doc)
 		return r;
 	r = rest_lookup(ctx, "application", doc_str((*ret_doc)->body, "application_id"), &app);
 	if (r == GH_ENOENT ||
-		(r == GH_OK && !gh_str_eq(doc_str(app->body, "owner"), ctx->principal->user)))
+		(r == GH_OK && !gh_str_eq(doc_str(app->body, "owner"), ctx->user)))
 		return rest_fail(ctx, 404, "there is no subscription with the id %.*s", GH_STR_ARG(id));
 	return r;
 }

@@ -10,7 +10,7 @@
 #include "plugins/gateway/api.h"
 
 #include "lib/doc/doc.h"
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "lib/uri/uri.h"
 
 static const struct {
@@ -177,6 +177,23 @@ starts_with(struct gh_str s, struct gh_str start)
 	return s.n >= start.n && memcmp(s.p, start.p, start.n) == 0;
 }
 
+/* The context as callers see it: behind "/t/<tenant>", where nobody but that tenant has one. */
+static int
+set_context(struct gw_api *api)
+{
+	char buf[TENANT_CONTEXT_MAX];
+	struct gh_str inner = tenant_context_inner(api->entry.tenant, api->context);
+
+	api->has_own_tenant = !tenant_is_default(api->entry.tenant);
+	if (!api->has_own_tenant)
+		return 0;
+	struct gh_str context = tenant_context(api->entry.tenant, inner, buf);
+
+	if (context.n == 0)
+		return GH_ETOOBIG;
+	return gw_arena_str(&api->entry.arena, context, &api->context);
+}
+
 /* The context with "{version}" replaced; without it the version follows as a segment.  An empty
  * @p version leaves its segment out: that is where the default version is. */
 static int
@@ -187,9 +204,6 @@ expand_context(const struct gw_api *api, struct gh_str version, char *buf, size_
 	bool has_mark = false, fits = true;
 	size_t n = 0;
 
-	if (!gh_str_eq(api->entry.tenant, GH_STR(MODEL_TENANT_DEFAULT)) &&
-		!starts_with(context, GH_STR("/t/")))
-		fits = append(buf, &n, GH_STR("/t/")) && append(buf, &n, api->entry.tenant);
 	for (size_t i = 0; i < context.n && fits; ) {
 		struct gh_str rest = { context.p + i, context.n - i };
 
@@ -222,6 +236,8 @@ add_route(struct gw_api *api, struct gh_str version)
 		return r;
 	while (path.n > 0 && path.p[path.n - 1] == '/')
 		path.n--;
+	if (!api->has_own_tenant && tenant_has_prefix(path))
+		return GH_EINVAL;
 	if ((r = gw_arena_str(&api->entry.arena, path, &api->routes[api->route_count])) < 0)
 		return r;
 	api->route_count++;
@@ -408,9 +424,9 @@ fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
 		*ret_why = "its virtual host is no host name";
 		return r;
 	}
-	if ((r = add_route(api, api->version)) < 0 ||
+	if ((r = set_context(api)) < 0 || (r = add_route(api, api->version)) < 0 ||
 		(from.is_default && (r = add_route(api, GH_STR_NONE)) < 0)) {
-		*ret_why = "its context and version make no canonical path";
+		*ret_why = "its context and version make no canonical path of its tenant";
 		return r;
 	}
 	api->pass_credentials = from.pass_credentials;

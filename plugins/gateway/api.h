@@ -34,6 +34,7 @@ struct gw_api {
 	struct gw_entry entry;    /**< Key: tenant, id of the document. */
 	unsigned rank;            /**< Place of its environment in the option; the first wins. */
 	enum gw_state state;
+	bool has_own_tenant;      /**< It is not the default one, which is always served. */
 	bool pass_credentials;
 	bool on_http, on_https;
 	struct gh_str id, name, version, context, provider, tier;

@@ -112,6 +112,8 @@ gw_on_route(const void *config, struct gh_txn *txn)
 
 	if (api == NULL || api->state == GW_RETIRED)
 		return gw_refuse(txn, GW_ERR_NO_API);
+	if (api->has_own_tenant && !gw_snapshot_has_tenant(call->view->root, api->entry.tenant))
+		return gw_refuse(txn, GW_ERR_NO_TENANT);
 	bool is_https = gh_str_eq(gh_txn_attr(txn, GH_ATTR_SCHEME), GH_STR("https"));
 
 	if (!(is_https ? api->on_https : api->on_http))

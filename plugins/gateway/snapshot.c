@@ -24,8 +24,10 @@ gw_snapshot_new(struct gw_graveyard *graveyard, uint64_t seed)
 	s->subscribed = gw_map_new(seed);
 	s->keys = gw_map_new(seed);
 	s->revocations = gw_map_new(seed);
+	s->tenants = gw_map_new(seed);
 	if (r < 0 || s->apis == NULL || s->consumers == NULL || s->subscriptions == NULL ||
-		s->subscribed == NULL || s->keys == NULL || s->revocations == NULL) {
+		s->subscribed == NULL || s->keys == NULL || s->revocations == NULL ||
+		s->tenants == NULL) {
 		gw_snapshot_unref(s);
 		return NULL;
 	}
@@ -50,6 +52,7 @@ gw_snapshot_fork(const struct gw_snapshot *snapshot)
 	s->subscribed = gw_map_ref(snapshot->subscribed);
 	s->keys = gw_map_ref(snapshot->keys);
 	s->revocations = gw_map_ref(snapshot->revocations);
+	s->tenants = gw_map_ref(snapshot->tenants);
 	return s;
 }
 
@@ -85,6 +88,7 @@ bury(struct gw_snapshot *snapshot)
 	gw_map_unref(snapshot->consumers);
 	gw_map_unref(snapshot->keys);
 	gw_map_unref(snapshot->revocations);
+	gw_map_unref(snapshot->tenants);
 	free(snapshot);
 }
 
@@ -120,6 +124,15 @@ const struct gw_issuer_key *
 gw_snapshot_key(const struct gw_snapshot *snapshot, struct gh_str kid)
 {
 	return (const void *)gw_map_get(snapshot->keys, (struct gw_key){ .a = kid });
+}
+
+bool
+gw_snapshot_has_tenant(const struct gw_snapshot *snapshot, struct gh_str domain)
+{
+	const struct gw_tenant *tenant = (const void *)gw_map_get(snapshot->tenants,
+		(struct gw_key){ .a = domain });
+
+	return tenant != NULL && tenant->is_active;
 }
 
 bool

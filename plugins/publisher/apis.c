@@ -8,6 +8,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/publisher/openapi.h"
 #include "plugins/publisher/publisher.h"
 
@@ -109,6 +110,9 @@ check_base(struct rest_context *ctx, const json_t *dto)
 
 	if (base.p == NULL)
 		return GH_ENOMEM;
+	if (tenant_has_prefix(base))
+		return rest_fail(ctx, 400, "The path %s cannot be had: what begins with /t belongs to "
+			"the tenant that follows", base.p);
 	int r = rest_find_equal(ctx, "api", "base", &base, 1, &found);
 
 	if (r == 0 && found->n > 0)
@@ -198,15 +202,16 @@ check_identity(struct rest_context *ctx, const struct gh_doc *api, const json_t 
 
 /* ---- Create ---------------------------------------------------------------------------------- */
 
-/** Who an API belongs to: an administrator may say so, otherwise it is the caller. */
+/** Who an API belongs to: an administrator may name a user of the tenant, otherwise it is the caller. */
 static struct gh_str
 provider_of(struct rest_context *ctx, const json_t *dto)
 {
-	struct gh_str provider = js_str(dto, "provider");
+	struct gh_str provider = js_str(dto, "provider"), name, tenant;
 
-	if (provider.n > 0 && rest_has_scope(ctx, "apim:admin"))
+	tenant_split_user(provider, ctx->tenant, &name, &tenant);
+	if (name.n > 0 && gh_str_eq(tenant, ctx->tenant) && rest_has_scope(ctx, "apim:admin"))
 		return provider;
-	return ctx->principal->user;
+	return ctx->user;
 }
 
 /** @param definition  made to agree with @p dto, and put as text. */

@@ -245,6 +245,8 @@ find_api(struct rest_context *ctx, const struct gh_doc **ret_api)
 			(struct gh_str[]){ name, version }, 2, &found);
 	if (r < 0)
 		return r;
+	if (provider.n > 0 && rest_user_name(ctx, provider, &provider) == GH_ENOMEM)
+		return GH_ENOMEM;
 	if (found->n == 0 || (provider.n > 0 &&
 	    !gh_str_eq(doc_str(found->docs[0].body, "provider"), provider)))
 		return rest_fail(ctx, 404, "There is no API %.*s:%.*s%s%.*s", GH_STR_ARG(name),

@@ -219,24 +219,15 @@ static int
 find_provider(struct rest_context *ctx, const struct import *import, struct gh_str *ret_provider)
 {
 	struct gh_str provider = js_str(import->dto, "provider");
-	const char *at = provider.n > 0 ? memrchr(provider.p, '@', provider.n) : NULL;
 
 	if (!import->preserves_provider || provider.n == 0) {
-		*ret_provider = ctx->principal->user;
+		*ret_provider = ctx->user;
 		return 0;
 	}
-	if (at != NULL) {
-		struct gh_str tenant = { at + 1, provider.n - (size_t)(at + 1 - provider.p) };
+	int r = rest_user_name(ctx, provider, ret_provider);
 
-		if (!gh_str_eq_nocase(tenant, ctx->tenant))
-			return rest_fail(ctx, 403, "The provider %.*s is of another tenant than you; "
-				"import with preserveProvider=false", GH_STR_ARG(provider));
-		provider.n -= tenant.n + 1;
-	}
-	if (provider.n == 0)
-		return rest_fail(ctx, 400, "api.yaml: 'provider' names nobody");
-	*ret_provider = provider;
-	return 0;
+	return r != GH_ENOENT ? r : rest_fail(ctx, 403, "The provider %.*s is of another tenant than "
+		"you; import with preserveProvider=false", GH_STR_ARG(provider));
 }
 
 static int

@@ -177,7 +177,7 @@ publisher_document_body(struct rest_context *ctx, const char *where, struct gh_s
 	doc_put_int(&w, "created_at_s", stored != NULL ? doc_int(stored->body, "created_at_s", now_s) :
 		now_s);
 	doc_put_str(&w, "created_by", stored != NULL ? doc_str(stored->body, "created_by") :
-		ctx->principal->user);
+		ctx->user);
 	doc_put_int(&w, "updated_at_s", now_s);
 	return doc_finish(&w, ret_body);
 }

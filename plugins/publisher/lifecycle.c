@@ -118,7 +118,7 @@ put_history(struct rest_context *ctx, struct doc_writer *w, const struct gh_doc 
 	doc_begin_map(w, NULL);
 	doc_put_str(w, "from", doc_str(api->body, "state"));
 	doc_put_str(w, "to", to);
-	doc_put_str(w, "user", ctx->principal->user);
+	doc_put_str(w, "user", ctx->user);
 	doc_put_int(w, "at_s", publisher_now_s());
 	doc_end(w);
 	doc_end(w);

@@ -36,7 +36,7 @@ publisher_may_deploy(struct rest_context *ctx, const struct gh_doc *environment)
 
 	if (environment_is_allowed(environment, NULL, 0))
 		return 0; /* everybody may */
-	r = identity_find(ctx, &p->identities, ctx->principal->user, &user);
+	r = identity_find(ctx, &p->identities, ctx->user, &user);
 	if (r < 0 && r != GH_ENOENT)
 		return r;
 	return r == 0 && environment_is_allowed(environment, user->roles, user->role_count) ? 0 :
