@@ -125,14 +125,10 @@ identify(struct rest_context *ctx, struct gh_principal **ret_principal)
 	return r;
 }
 
-int
-rest_user_name(struct rest_context *ctx, struct gh_str given, struct gh_str *ret_user)
+/** A user of ctx->tenant as owners and providers are stored. */
+static int
+full_name(struct rest_context *ctx, struct gh_str name, struct gh_str *ret_user)
 {
-	struct gh_str name, tenant;
-
-	tenant_split_user(given, ctx->tenant, &name, &tenant);
-	if (name.n == 0 || memchr(name.p, '@', name.n) != NULL || !gh_str_eq_nocase(tenant, ctx->tenant))
-		return GH_ENOENT;
 	struct gh_str full = tenant_is_default(ctx->tenant) ? gh_call_strdup(ctx->call, name)
 		: gh_call_printf(ctx->call, "%.*s@%.*s", GH_STR_ARG(name), GH_STR_ARG(ctx->tenant));
 
@@ -142,13 +138,24 @@ rest_user_name(struct rest_context *ctx, struct gh_str given, struct gh_str *ret
 	return 0;
 }
 
+int
+rest_user_name(struct rest_context *ctx, struct gh_str given, struct gh_str *ret_user)
+{
+	struct gh_str name, tenant;
+
+	tenant_split_user(given, ctx->tenant, &name, &tenant);
+	if (name.n == 0 || memchr(name.p, '@', name.n) != NULL || !gh_str_eq_nocase(tenant, ctx->tenant))
+		return GH_ENOENT;
+	return full_name(ctx, name, ret_user);
+}
+
 /** From here on the caller is known. */
 static int
 set_principal(struct rest_context *ctx, const struct gh_principal *principal)
 {
 	ctx->principal = principal;
 	ctx->tenant = principal->tenant;
-	return rest_user_name(ctx, principal->user, &ctx->user);
+	return full_name(ctx, principal->user, &ctx->user);
 }
 
 /* ---- One request ----------------------------------------------------------------------------- */
