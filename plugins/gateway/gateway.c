@@ -79,6 +79,27 @@ static const struct gh_rollout_v1 rollout = {
 
 /* ---- Process ---------------------------------------------------------------------------- */
 
+/* For the nodes that we follow: "Default internal". */
+static int
+join_environments(struct gw_process *process)
+{
+	const struct gh_list *list = &process->environments;
+	size_t size = 1, at = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		size += list->v[i].n + 1;
+	char *text = gw_arena_alloc(&process->arena, size);
+
+	if (text == NULL)
+		return GH_ENOMEM;
+	for (size_t i = 0; i < list->n; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%.*s", i > 0 ? " " : "",
+			GH_STR_ARG(list->v[i]));
+	process->reader = (struct gh_feed_reader){ .rollout = { &rollout, process },
+		.environments = { text, at } };
+	return 0;
+}
+
 /* Fixed options outlive the generation that they were read in. */
 static int
 copy_options(struct gw_process *process, const struct gw_config *c)
@@ -92,6 +113,10 @@ copy_options(struct gw_process *process, const struct gw_config *c)
 		if (gw_arena_str(&process->arena, c->environments.v[i], &environments[i]) < 0)
 			return GH_ENOMEM;
 	process->environments = (struct gh_list){ environments, n };
+	int r = join_environments(process);
+
+	if (r < 0)
+		return r;
 	process->token_cache = c->token_cache;
 	process->upstream = (struct upstream_options){
 		.connect_ms = c->connect_timeout.v, .head_ms = c->response_timeout.v,
@@ -143,7 +168,8 @@ open_gateway(void *data, const void *config, struct gh_inst *inst)
 		gh_inst_log(inst, LOG_ERR, "backend_ca_file: %s", error);
 	if (r < 0)
 		goto out;
-	r = gw_publisher_open(&process->publisher, inst, &process->environments, process->seed);
+	r = gw_publisher_open(&process->publisher, inst, &process->environments, &process->reader,
+		process->seed);
 out:
 	if (r < 0)
 		close_gateway(process);
