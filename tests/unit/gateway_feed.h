@@ -134,8 +134,8 @@ test_feed_wake(void *self)
 	pthread_mutex_unlock(&test_feed.lock);
 }
 
-static const struct gh_feed_v1 test_feed_v1 = { sizeof(test_feed_v1), test_feed_snapshot,
-	test_feed_read, test_feed_wake };
+static const struct gh_feed_v1 test_feed_v1 = { .size = sizeof(test_feed_v1),
+	.snapshot = test_feed_snapshot, .read = test_feed_read, .wake = test_feed_wake };
 static const struct gh_service_row test_feed_provides[] = {
 	{ GH_SVC_FEED, &test_feed_v1 }, { .name = NULL },
 };
