@@ -284,31 +284,36 @@ krn_txn_of_token(struct gh_worker *w, struct gh_token token)
 	return txn->is_live && txn->susp.fn != NULL && txn->susp.serial == token.serial ? txn : NULL;
 }
 
-struct resume_mail {
-	struct gh_mail mail;
+/* What gh_resume() leaves for a worker.  Not mail: its senders may not know of the worker's end, and
+ * what comes late must be freed without looking at anything else. */
+struct krn_resume {
+	struct krn_resume *next;
 	struct gh_token token;
 };
 
-static void
-on_resume_mail(struct gh_worker *worker, struct gh_mail *mail)
+void
+krn_resume_deliver(struct gh_worker *worker)
 {
-	struct gh_token token = ((struct resume_mail *)mail)->token;
-	struct gh_txn *txn = krn_txn_of_token(worker, token);
+	struct krn_resume *m = atomic_exchange_explicit(&worker->resumes, NULL, memory_order_acquire);
 
-	free(mail);
-	if (txn != NULL)
-		krn_txn_wake(txn, GH_DONE);
+	for (struct krn_resume *next; m != NULL; m = next) {
+		struct gh_txn *txn = krn_txn_of_token(worker, m->token);
+
+		next = m->next;
+		free(m);
+		if (txn != NULL)
+			krn_txn_wake(txn, GH_DONE);
+	}
 }
 
 void
-krn_resume_drop(struct gh_mail *mail)
+krn_resume_drop(struct gh_worker *worker)
 {
-	while (mail != NULL) {
-		struct gh_mail *next = mail->next;
+	struct krn_resume *m = atomic_exchange(&worker->resumes, NULL);
 
-		if (mail->fn == on_resume_mail)
-			free(mail);
-		mail = next;
+	for (struct krn_resume *next; m != NULL; m = next) {
+		next = m->next;
+		free(m);
 	}
 }
 
@@ -324,12 +329,19 @@ gh_resume(struct gh_token token)
 			krn_txn_wake(txn, GH_DONE);
 		return;
 	}
-	struct resume_mail *m = malloc(sizeof(*m));
+	struct krn_resume *m = malloc(sizeof(*m));
 
 	if (m == NULL) /* the suspension's deadline ends it */
 		return;
-	*m = (struct resume_mail){ .mail.fn = on_resume_mail, .token = token };
-	gh_worker_post(token.worker, &m->mail);
+	struct krn_resume *head = atomic_load_explicit(&token.worker->resumes, memory_order_relaxed);
+
+	m->token = token;
+	do
+		m->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&token.worker->resumes, &head, m,
+		memory_order_release, memory_order_relaxed));
+	if (head == NULL) /* somebody else has woken it already otherwise */
+		uv_async_send(&token.worker->wake);
 }
 
 /* ---- The end ----------------------------------------------------------------------------------- */

@@ -163,8 +163,10 @@ void krn_txn_verdict(struct gh_txn *txn, enum gh_verdict verdict);
 void krn_txn_wake(struct gh_txn *txn, enum gh_reason reason);
 /** The transaction @p token names, if it still waits for that.  WORKER. */
 struct gh_txn *krn_txn_of_token(struct gh_worker *worker, struct gh_token token);
-/** Free what gh_resume() left in the mailbox of a worker that has ended.  Other mail is its sender's. */
-void krn_resume_drop(struct gh_mail *mail);
+/** Go on with the transactions that gh_resume() was called for on other threads.  WORKER. */
+void krn_resume_deliver(struct gh_worker *worker);
+/** Free what came after the worker's end.  MAIN. */
+void krn_resume_drop(struct gh_worker *worker);
 /** End it: the client left, or the node stops. */
 void krn_txn_cancel(struct gh_txn *txn);
 

@@ -32,6 +32,7 @@ krn_worker_init(struct gh_worker *worker, struct krn_node *node, unsigned index)
 {
 	worker->index = index;
 	atomic_init(&worker->mailbox, NULL);
+	atomic_init(&worker->resumes, NULL);
 	if (uv_loop_init(&worker->loop) < 0)
 		return GH_ENOMEM;
 	if (uv_async_init(&worker->loop, &worker->wake, on_wake) < 0) {
@@ -61,7 +62,7 @@ krn_worker_done(struct gh_worker *worker)
 	uv_walk(&worker->loop, close_handle, NULL);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 	KRN_ASSERT(uv_loop_close(&worker->loop) == 0);
-	krn_resume_drop(atomic_load(&worker->mailbox)); /* from threads that did not know of the end */
+	krn_resume_drop(worker);
 	for (uint32_t i = 0; i < worker->slot_count; i++)
 		free(worker->slots[i]);
 	free(worker->slots);
@@ -105,6 +106,7 @@ krn_worker_deliver(struct gh_worker *worker)
 		in_order->fn(worker, in_order);
 		in_order = next;
 	}
+	krn_resume_deliver(worker);
 }
 
 /* ---- The thread -------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct gh_worker {
 	uv_loop_t loop;
 	uv_async_t wake;
 	_Atomic(struct gh_mail *) mailbox;  /**< Newest first; reversed by the reader. */
+	_Atomic(struct krn_resume *) resumes; /**< What gh_resume() left; in no order. */
 	pthread_t thread;
 	bool has_thread;
 	sem_t step;                  /**< Posted when a start or stop step is finished. */

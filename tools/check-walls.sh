@@ -34,6 +34,7 @@ BEGIN {
 	home["xxhash.h"] = "lib/hash"
 	home["yaml.h"] = "lib/yaml"
 	home["gnutls"] = "lib/crypto lib/jose lib/pki plugins/http plugins/gateway" # The last two speak TLS.
+	home["zip.h"] = "lib/zip"
 	home["jansson.h"] = "lib/json lib/doc lib/jose lib/options lib/rest lib/yaml plugins"
 	home["uv.h"] = "kernel plugins"
 	home["CUnit"] = "tests"

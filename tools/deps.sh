@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building Gatehouse needs, by Debian package name; with --tests what the tests need too,
-# with --bench what the benchmark compares with.  Prints nothing and needs no rights when all is there.
+# with --bench what the benchmark compares with, with --cluster the balancer of deploy/patterns.  Prints
+# nothing and needs no rights when all is there.
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config autoconf-archive ca-certificates
@@ -10,10 +11,11 @@ build=(build-essential autoconf automake libtool pkg-config autoconf-archive ca-
 tests=(libcunit1-dev python3 python3-pytest python3-requests python3-yaml python3-jwt python3-cryptography
 	curl jq git clang libclang-rt-dev xz-utils procps haproxy)
 demo=(curl jq python3 openssl)
+cluster=(haproxy)
 bench=(nginx-light haproxy wrk curl jq procps python3)
 
 usage() {
-	echo "usage: tools/deps.sh [--tests] [--demo] [--bench]" >&2
+	echo "usage: tools/deps.sh [--tests] [--demo] [--cluster] [--bench]" >&2
 	exit 64
 }
 
@@ -22,6 +24,7 @@ for arg in "$@"; do
 	case $arg in
 	--tests) packages+=("${tests[@]}") ;;
 	--demo) packages+=("${demo[@]}") ;;
+	--cluster) packages+=("${cluster[@]}") ;;
 	--bench) packages+=("${bench[@]}") ;;
 	*) usage ;;
 	esac

@@ -67,6 +67,13 @@ follow_acks_set_all(struct follow_acks *acks, uint64_t seq)
 		follow_acks_set(acks, i, seq);
 }
 
+void
+follow_acks_restart(struct follow_acks *acks)
+{
+	for (unsigned i = 0; i < acks->n; i++)
+		atomic_store(&acks->workers[i].seq, 0);
+}
+
 uint64_t
 follow_acks_serving(const struct follow_acks *acks)
 {

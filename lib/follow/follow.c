@@ -29,11 +29,51 @@ follow_init(struct follow *f, const struct gh_feed *feed, const struct follow_op
 	return GH_OK;
 }
 
+/** Does the feed have the function that ends at @p end of the table? */
+static bool
+feed_has(const struct gh_feed *feed, size_t end)
+{
+	return feed->vt->size >= end;
+}
+#define FEED_HAS(feed, member) (feed_has(feed, offsetof(struct gh_feed_v1, member) + \
+	sizeof((feed)->vt->member)) && (feed)->vt->member != NULL)
+
+int
+follow_history(const struct gh_feed *feed, uint8_t ret_id[GH_FEED_HISTORY_BYTES])
+{
+	memset(ret_id, 0, GH_FEED_HISTORY_BYTES);
+	return FEED_HAS(feed, history) ? feed->vt->history(feed->self, ret_id) : GH_ENOENT;
+}
+
+int
+follow_attach(struct follow *f, const struct gh_feed_reader *reader)
+{
+	if (!FEED_HAS(&f->feed, attach) || !FEED_HAS(&f->feed, detach))
+		return GH_OK;
+	int r = f->feed.vt->attach(f->feed.self, reader);
+
+	if (r == 0)
+		f->reader = reader;
+	return r;
+}
+
+/** Is what was published last still part of the feed? */
+static bool
+is_same_history(const struct follow *f)
+{
+	uint8_t now[GH_FEED_HISTORY_BYTES];
+
+	follow_history(&f->feed, now);
+	return memcmp(now, f->history, sizeof(now)) == 0;
+}
+
 void
 follow_done(struct follow *f)
 {
 	if (f->ops == NULL)
 		return;
+	if (f->reader != NULL)
+		f->feed.vt->detach(f->feed.self, f->reader);
 	pthread_cond_destroy(&f->change);
 	pthread_mutex_destroy(&f->lock);
 	f->ops = NULL;
@@ -47,7 +87,8 @@ on_batch(void *arg, const struct gh_feed_batch *batch)
 
 	if (atomic_load(&f->is_stopping))
 		return GH_EAGAIN;
-	int r = !pass->is_snapshot && batch->seq != pass->seq + 1
+	bool fits = pass->is_snapshot || (batch->seq == pass->seq + 1 && is_same_history(f));
+	int r = !fits
 		? GH_ETRUNCATED
 		: f->ops->apply(f->arg, batch);
 
@@ -78,10 +119,13 @@ follow_snapshot(struct follow *f)
 	uint64_t seq = 0;
 
 	f->has_state = false;
+	follow_history(&f->feed, f->history);
 	int r = f->ops->begin(f->arg);
 
 	if (r == 0)
 		r = f->feed.vt->snapshot(f->feed.self, on_batch, &pass, &seq);
+	if (r == 0 && !is_same_history(f))
+		r = GH_ETRUNCATED; /* it changed meanwhile: of which is the snapshot? */
 	if (r == 0)
 		r = publish(f, seq);
 	if (r != 0)
@@ -94,7 +138,8 @@ static int
 follow_batches(struct follow *f)
 {
 	struct pass pass = { .follow = f, .seq = f->seq };
-	int r = f->feed.vt->read(f->feed.self, f->seq, READ_WAIT_MS, on_batch, &pass);
+	int r = !is_same_history(f) ? GH_ETRUNCATED
+		: f->feed.vt->read(f->feed.self, f->seq, READ_WAIT_MS, on_batch, &pass);
 
 	if (pass.has_applied && !pass.has_failed) {
 		int published = publish(f, pass.seq);

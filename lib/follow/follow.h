@@ -52,6 +52,8 @@ struct follow {
 	void *arg;
 	uint64_t seq;         /**< Published last; the following thread's. */
 	bool has_state;       /**< A snapshot was published and no error came after it; as seq. */
+	uint8_t history[GH_FEED_HISTORY_BYTES]; /**< That the state belongs to; as seq. */
+	const struct gh_feed_reader *reader; /**< Attached to the feed, or NULL; MAIN. */
 	bool is_troubled;     /**< trouble() was told; as seq. */
 	pthread_mutex_t lock;
 	pthread_cond_t change;
@@ -64,6 +66,12 @@ int follow_init(struct follow *f, const struct gh_feed *feed, const struct follo
 	void *arg);
 /** MAIN, after the thread in follow_run() was joined.  Accepts a zeroed struct. */
 void follow_done(struct follow *f);
+/** Let the feed ask @p reader what it acts on, if the feed wants to know.  MAIN, after follow_init().
+ *  @param reader  BORROW until follow_done().  @return 0, GH_ENOMEM. */
+int follow_attach(struct follow *f, const struct gh_feed_reader *reader);
+/** The history of a feed; all zero while it has none, or cannot tell.  ANY.
+ *  @return 0; GH_EAGAIN: there is nothing to read yet; GH_ENOENT: it cannot tell. */
+int follow_history(const struct gh_feed *feed, uint8_t ret_id[GH_FEED_HISTORY_BYTES]);
 
 /** Take and publish a snapshot now; no second try.  MAIN, before follow_run().
  *  @return 0, or what the feed or an op returned (after abort(); trouble() is not called). */
@@ -92,6 +100,8 @@ void follow_acks_done(struct follow_acks *acks);
 void follow_acks_set(struct follow_acks *acks, unsigned worker, uint64_t seq);
 /** All workers do: for the snapshot in open(), before they run.  MAIN. */
 void follow_acks_set_all(struct follow_acks *acks, uint64_t seq);
+/** Forget what all of them act on: the feed began another history, whose sequences may be lower. */
+void follow_acks_restart(struct follow_acks *acks);
 /** The sequence that every worker acts on.  ANY. */
 uint64_t follow_acks_serving(const struct follow_acks *acks);
 /** Wait until that is @p seq or more, for at most @p deadline_ms.  MAIN or POOL.

@@ -24,6 +24,7 @@ static const struct model_index revision_indexes[] = {
 static const struct model_index deployment_indexes[] = {
 	{ "api", false, { STR("api_id") } },
 	{ "revision", false, { STR("revision_id") } },
+	{ "environment", false, { STR("environment"), STR("vhost") } },
 	{ .name = NULL },
 };
 static const struct model_index application_indexes[] = {
@@ -62,6 +63,19 @@ static const struct model_index refresh_token_indexes[] = {
 	{ "client", false, { STR("client_id") } },
 	{ .name = NULL },
 };
+static const struct model_index document_indexes[] = {
+	{ "api", true, { STR("api_id"), STR("role"), STR("name") } },
+	{ .name = NULL },
+};
+static const struct model_index environment_indexes[] = {
+	{ "uuid", true, { STR("uuid") } },
+	{ "name", true, { STR("name") } },
+	{ .name = NULL },
+};
+static const struct model_index tenant_indexes[] = {
+	{ "number", true, { INT("number") } },
+	{ .name = NULL },
+};
 static const struct model_index no_indexes[] = { { .name = NULL } };
 
 const struct model_kind model_kinds[] = {
@@ -78,9 +92,12 @@ const struct model_kind model_kinds[] = {
 	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
 	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
+	{ "tenant", 14, true, NULL, NULL, tenant_indexes, NULL },
+	{ "environment", 15, true, NULL, NULL, environment_indexes, NULL },
 	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
 	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "document", 21, false, NULL, NULL, document_indexes, NULL },
 	{ "authority", 22, true, NULL, NULL, no_indexes, NULL },
 	{ "commit", 26, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ .name = NULL },

@@ -10,8 +10,8 @@
  *   api           id uuid.  name, version, context ("/books", without version), base ("/books/1.0.0",
  *                 where it is served), provider, state (CREATED PROTOTYPED PUBLISHED BLOCKED
  *                 DEPRECATED RETIRED), type, is_default, created_at_s, updated_at_s,
- *                 next_revision, dto (map: the REST representation as the client gave it, with
- *                 unknown fields), definition (OpenAPI as JSON text),
+ *                 next_revision, has_thumbnail, dto (map: the REST representation as the client
+ *                 gave it, with unknown fields), definition (OpenAPI as JSON text),
  *                 history [{from, to, user, at_s}] (of its states, newest last)
  *   revision      id uuid.  api_id, number, description, created_at_s, dto, definition
  *   deployment rt id "<api id>/<environment>".  api_id, name, version, context, provider, type, state,
@@ -22,7 +22,8 @@
  *                 production [url], sandbox [url] (backend base URLs)
  *   application   id uuid.  name, owner, tier, token_type, description, status, attributes {},
  *                 groups [s], created_at_s
- *   client        id consumer key.  name, owner, secret_sha256 (hex), secret_sealed (bin), grants [s],
+ *   client        id consumer key, unique in all tenants.  One of another tenant than the default
+ *                 one has a second document there, with home (its tenant) alone.  name, owner, secret_sha256 (hex), secret_sealed (bin), grants [s],
  *                 callback, validity_s, created_at_s, application_id, key_type
  *   consumer   rt id consumer key.  application_id, application_name, owner, tier, key_type,
  *                 key_mapping_id
@@ -35,6 +36,11 @@
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
  *                 alg), created_at_s
  *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
+ *   tenant     rt id domain; all stand in the default tenant, which has none itself.  number (what
+ *                 clients know as tenantId), is_active, admin (name of the first administrator),
+ *                 created_at_s
+ *   environment rt id name.  uuid, name, is_shared (every tenant may deploy there), dto (REST form,
+ *                 with canonical hosts)
  *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
  *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
  *   node       rt id uuid.  name, roles [s], joined_at_s, renewed_at_s, is_removed, removed_at_s,
@@ -42,6 +48,10 @@
  *                 authority (hex, id of the key that signed the newest)
  *   join_token    id SHA-256 of its secret, hex.  roles [s], user, created_at_s, expires_at_s
  *   cluster_secret id "authority".  fingerprint (hex), sealed (bin: private key, AEAD), created_at_s
+ *   document      id uuid.  api_id, role (document; thumbnail; file: kept from an archive), name (of
+ *                 files their path there), content (bin), media_type, file_name, type, summary,
+ *                 source_type (INLINE MARKDOWN URL FILE), source_url, visibility, other_type,
+ *                 created_at_s, created_by, updated_at_s
  *   authority  rt id SHA-256 of the certificate, hex.  certificate (PEM), cross (PEM of the same key,
  *                 signed by the one before; or empty), key_id (hex), is_current, created_at_s,
  *                 retires_at_s (0: not known)

@@ -47,6 +47,15 @@ own_found(struct rest_context *ctx, struct gh_docs_found *found)
 	return rest_defer(ctx, drop_found, f);
 }
 
+struct gh_str
+rest_use_tenant(struct rest_context *ctx, struct gh_str tenant)
+{
+	struct gh_str before = ctx->tenant;
+
+	ctx->tenant = tenant;
+	return before;
+}
+
 int
 rest_lookup(struct rest_context *ctx,
 	const char *kind, struct gh_str id, const struct gh_doc **ret_doc)

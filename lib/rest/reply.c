@@ -125,7 +125,17 @@ fail(struct rest_context *ctx, unsigned status, unsigned code, const char *messa
 	if (rest_reply(ctx, status, body) < 0)
 		gh_call_reply(ctx->call, 503, GH_STR_NONE, GH_STR_NONE);
 	ctx->has_failed = true;
+	ctx->failure = gh_call_strdup(ctx->call, gh_str_of(description));
 	return GH_EINVAL;
+}
+
+struct gh_str
+rest_failure_take(struct rest_context *ctx)
+{
+	struct gh_str failure = ctx->has_failed ? ctx->failure : GH_STR_NONE;
+
+	ctx->has_failed = false;
+	return failure;
 }
 
 static const char *

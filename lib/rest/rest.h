@@ -87,7 +87,9 @@ typedef int rest_fn(struct rest_context *ctx);
 struct rest_route {
 	const char *method; /**< NULL ends the table.  HEAD is answered by the row for GET. */
 	const char *path;   /**< Behind the version: "/apis/{apiId}".  Literals beat parameters. */
-	const char *scopes; /**< Space separated; any one suffices.  NULL: no token is needed. */
+	/** Space separated; any one suffices.  NULL: no token is needed; the tenant is that of a
+	 *  token that comes all the same, or the one that the field X-WSO2-Tenant names. */
+	const char *scopes;
 	rest_fn *fn;
 };
 
@@ -106,8 +108,11 @@ struct rest_context {
 	void *process;                         /**< The plugin's process block. */
 	const void *config;                    /**< The plugin's options. */
 	const struct rest_services *services;
-	const struct gh_principal *principal;  /**< NULL: the route needs no token. */
-	struct gh_str tenant;                  /**< Of the caller, or the default one. */
+	const struct gh_principal *principal;  /**< NULL: the caller is not known. */
+	/** Of the caller, or the default one.  Documents are read and written there. */
+	struct gh_str tenant;
+	/** The caller as owner or provider: "name", "name@tenant" outside the default tenant. */
+	struct gh_str user;
 	const struct form *query;              /**< Unknown parameters are ignored. */
 	/* Private to lib/rest. */
 	const struct rest_api *api;
@@ -117,6 +122,7 @@ struct rest_context {
 	struct rest_batch *batch;
 	struct rest_owned *owned;
 	bool has_failed;                       /**< rest_fail() wrote the reply. */
+	struct gh_str failure;                 /**< Its description, the call's. */
 };
 
 /* ---- The request ----------------------------------------------------------------------------- */
@@ -186,6 +192,9 @@ int rest_fail(struct rest_context *ctx, unsigned status, const char *fmt, ...) G
 /** As rest_fail(), with one of the documented numbers and its message. */
 int rest_fail_code(struct rest_context *ctx, unsigned status, unsigned code, const char *message,
 	const char *fmt, ...) GH_PRINTF(5, 6);
+/** Take the answer of rest_fail() back, to tell it in another way.
+ *  @return its description; p = NULL: there is none. */
+struct gh_str rest_failure_take(struct rest_context *ctx);
 /** Answer what an error of a service means (GH_ENOENT 404, GH_ECONFLICT 409, GH_EIO 503 ...). */
 int rest_fail_err(struct rest_context *ctx, int err);
 
@@ -231,6 +240,13 @@ int rest_find(struct rest_context *ctx, struct gh_find *find,
 /** Up to GH_FIND_MAX documents whose first @p n indexed fields have these values. */
 int rest_find_equal(struct rest_context *ctx, const char *kind, const char *index,
 	const struct gh_str *equal, size_t n, const struct gh_docs_found **ret_found);
+
+/** A user whom the client names, "name" or "name@tenant", as owners and providers are stored.
+ *  @return 0; GH_ENOENT: nobody of ctx->tenant can be called that; GH_ENOMEM. */
+int rest_user_name(struct rest_context *ctx, struct gh_str given, struct gh_str *ret_user);
+/** Let the functions on documents work in another tenant, for operations that make or look into
+ *  one.  The caller answers for the right to do so.  @return the tenant before. */
+struct gh_str rest_use_tenant(struct rest_context *ctx, struct gh_str tenant);
 
 /** Called for one document, which is the caller's only until it returns.  @return not 0: stop. */
 typedef int rest_each_fn(struct rest_context *ctx, const struct gh_doc *doc, void *arg);

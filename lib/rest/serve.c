@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#include "lib/model/model.h"
 #include "lib/rest/context.h"
+#include "lib/tenant/tenant.h"
 
 #define ATTEMPTS_MAX 5 /* of an operation whose commit conflicts with another request */
 
@@ -105,6 +105,59 @@ authorize(struct rest_context *ctx, const char *scopes)
 		"The access token has none of the scopes %s", scopes);
 }
 
+/** The caller of a route that needs no token, and the tenant that is asked for.  Whose token it
+ *  is says more than a field that anybody can send. */
+static int
+identify(struct rest_context *ctx, struct gh_principal **ret_principal)
+{
+	struct gh_str token, tenant = gh_call_field(ctx->call, GH_STR("X-WSO2-Tenant"));
+
+	if (form_bearer_parse(gh_call_field(ctx->call, GH_STR("Authorization")), &token) !=
+			GH_ENOENT)
+		return authenticate(ctx, ret_principal);
+	if (tenant.n == 0)
+		return 0;
+	int r = tenant_check(&ctx->services->docs, tenant);
+
+	if (r == GH_ENOENT)
+		return rest_fail(ctx, 404, "There is no tenant '%.*s'", GH_STR_ARG(tenant));
+	ctx->tenant = tenant;
+	return r;
+}
+
+/** A user of ctx->tenant as owners and providers are stored. */
+static int
+full_name(struct rest_context *ctx, struct gh_str name, struct gh_str *ret_user)
+{
+	struct gh_str full = tenant_is_default(ctx->tenant) ? gh_call_strdup(ctx->call, name)
+		: gh_call_printf(ctx->call, "%.*s@%.*s", GH_STR_ARG(name), GH_STR_ARG(ctx->tenant));
+
+	if (full.p == NULL)
+		return GH_ENOMEM;
+	*ret_user = full;
+	return 0;
+}
+
+int
+rest_user_name(struct rest_context *ctx, struct gh_str given, struct gh_str *ret_user)
+{
+	struct gh_str name, tenant;
+
+	tenant_split_user(given, ctx->tenant, &name, &tenant);
+	if (name.n == 0 || memchr(name.p, '@', name.n) != NULL || !gh_str_eq_nocase(tenant, ctx->tenant))
+		return GH_ENOENT;
+	return full_name(ctx, name, ret_user);
+}
+
+/** From here on the caller is known. */
+static int
+set_principal(struct rest_context *ctx, const struct gh_principal *principal)
+{
+	ctx->principal = principal;
+	ctx->tenant = principal->tenant;
+	return full_name(ctx, principal->user, &ctx->user);
+}
+
 /* ---- One request ----------------------------------------------------------------------------- */
 
 /** Forget what an attempt has left behind. */
@@ -176,7 +229,7 @@ rest_serve(const struct rest_api *api, const struct rest_services *services, voi
 {
 	struct rest_context ctx = {
 		.call = call, .process = process, .config = config, .services = services,
-		.api = api, 		.tenant = GH_STR(MODEL_TENANT_DEFAULT),
+		.api = api, .tenant = TENANT_DEFAULT,
 	};
 	const struct rest_route *row = NULL;
 	struct gh_principal *principal = NULL;
@@ -185,13 +238,13 @@ rest_serve(const struct rest_api *api, const struct rest_services *services, voi
 
 	if (r == GH_EDENIED && !ctx.has_failed)
 		goto out; /* OPTIONS */
+	if (r == 0)
+		r = row->scopes != NULL ? authenticate(&ctx, &principal)
+			: identify(&ctx, &principal);
+	if (r == 0 && principal != NULL)
+		r = set_principal(&ctx, principal);
 	if (r == 0 && row->scopes != NULL)
-		r = authenticate(&ctx, &principal);
-	if (r == 0 && principal != NULL) {
-		ctx.principal = principal;
-		ctx.tenant = principal->tenant;
 		r = authorize(&ctx, row->scopes);
-	}
 	if (r == 0)
 		r = parse_query(&ctx, &query);
 	if (r == 0)

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file admin.c
- * @brief The admin REST API, /api/am/admin/v4: settings and subscription throttling policies.
+ * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments, throttling
+ * policies, tenants.
  *
- * On the first start of a store it writes the default policies.
+ * On the first start of a store it writes the default policies and the environment Default.
  */
 #include <syslog.h>
 
 #include "plugins/admin/admin.h"
 
-#define SUBSCRIPTION_POLICIES "/throttling/policies/subscription"
+#define POLICIES "/throttling/policies"
 #define VIEW "apim:admin apim:tier_view apim:tier_manage"
 #define MANAGE "apim:admin apim:tier_manage"
+#define ENVIRONMENT "/environments/{environmentId}"
+#define ENV_READ "apim:admin apim:environment_read apim:environment_manage"
+#define ENV_MANAGE "apim:admin apim:environment_manage"
 
 static int
 get_settings(struct rest_context *ctx)
@@ -28,11 +32,45 @@ get_settings(struct rest_context *ctx)
 
 static const struct rest_route routes[] = {
 	{ "GET", "/settings", "apim:admin apim:admin_settings", get_settings },
-	{ "GET", SUBSCRIPTION_POLICIES, VIEW, policies_list_subscription },
-	{ "POST", SUBSCRIPTION_POLICIES, MANAGE, policies_create_subscription },
-	{ "GET", SUBSCRIPTION_POLICIES "/{policyId}", VIEW, policies_get_subscription },
-	{ "PUT", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_update_subscription },
-	{ "DELETE", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", "/applications", "apim:admin apim:app_owner_change apim:app_import_export",
+		applications_list },
+	{ "DELETE", "/applications/{applicationId}", "apim:admin apim:app_import_export",
+		applications_delete },
+	{ "POST", "/applications/{applicationId}/change-owner", "apim:admin apim:app_owner_change",
+		applications_change_owner },
+	{ "GET", "/environments", ENV_READ, environments_list },
+	{ "POST", "/environments", ENV_MANAGE, environments_create },
+	{ "GET", ENVIRONMENT, ENV_READ, environments_get },
+	{ "PUT", ENVIRONMENT, ENV_MANAGE, environments_update },
+	{ "DELETE", ENVIRONMENT, ENV_MANAGE, environments_delete },
+	{ "GET", ENVIRONMENT "/gateways", ENV_READ, environments_list_gateways },
+	{ "GET", POLICIES "/search", VIEW " apim:policies_import_export", policies_search },
+	{ "GET", POLICIES "/export", MANAGE " apim:policies_import_export", policies_export },
+	{ "POST", POLICIES "/import", MANAGE " apim:policies_import_export", policies_import },
+	{ "GET", POLICIES "/subscription", VIEW, policies_list_subscription },
+	{ "POST", POLICIES "/subscription", MANAGE, policies_create_subscription },
+	{ "GET", POLICIES "/subscription/{policyId}", VIEW, policies_get_subscription },
+	{ "PUT", POLICIES "/subscription/{policyId}", MANAGE, policies_update_subscription },
+	{ "DELETE", POLICIES "/subscription/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", POLICIES "/application", VIEW, policies_list_application },
+	{ "POST", POLICIES "/application", MANAGE, policies_create_application },
+	{ "GET", POLICIES "/application/{policyId}", VIEW, policies_get_application },
+	{ "PUT", POLICIES "/application/{policyId}", MANAGE, policies_update_application },
+	{ "DELETE", POLICIES "/application/{policyId}", MANAGE, policies_delete_application },
+	{ "GET", POLICIES "/advanced", VIEW, policies_list_advanced },
+	{ "POST", POLICIES "/advanced", MANAGE, policies_create_advanced },
+	{ "GET", POLICIES "/advanced/{policyId}", VIEW, policies_get_advanced },
+	{ "PUT", POLICIES "/advanced/{policyId}", MANAGE, policies_update_advanced },
+	{ "DELETE", POLICIES "/advanced/{policyId}", MANAGE, policies_delete_advanced },
+	{ "GET", POLICIES "/custom", VIEW, policies_list_custom },
+	{ "POST", POLICIES "/custom", MANAGE, policies_refuse_custom },
+	{ "GET", "/tenants", "apim:admin", tenants_list },
+	{ "POST", "/tenants", "apim:admin", tenants_create },
+	{ "GET", "/tenants/{domain}", "apim:admin", tenants_get },
+	{ "PUT", "/tenants/{domain}", "apim:admin", tenants_update },
+	{ "GET", "/tenant-info/{username}", "apim:admin apim:tenantInfo", tenants_info_of_user },
+	{ "GET", "/custom-urls/{tenantDomain}", "apim:admin apim:tenantInfo",
+		tenants_custom_urls },
 	{ .method = NULL },
 };
 
@@ -46,22 +84,56 @@ handle(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &p->services, process, config, call);
 }
 
+/* The first provider that can make administrators of tenants. */
+static void
+find_admin_maker(struct admin *p)
+{
+	size_t end = offsetof(struct gh_identity_v1, admin_new) + sizeof(p->admin_maker.vt->admin_new);
+
+	for (size_t i = 0; i < p->identities.n && p->admin_maker.vt == NULL; i++)
+		if (p->identities.v[i].vt->size >= end && p->identities.v[i].vt->admin_new != NULL)
+			p->admin_maker = p->identities.v[i];
+}
+
 static int
 open_admin(void *process, const void *config, struct gh_inst *inst)
 {
 	struct admin *p = process;
 
-	(void)config;
 	int r = rest_services_bind(inst, &p->services);
 
-	if (r == GH_OK)
-		r = admin_seed(&p->services.docs);
 	if (r < 0)
+		return r;
+	environment_nodes_bind(inst, &p->nodes);
+	identity_bind(inst, &p->identities);
+	find_admin_maker(p);
+	r = admin_seed(&p->services.docs);
+	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "the default policies cannot be written: %s", gh_strerror(r));
+		return r;
+	}
+	r = admin_seed_environment(&p->services.docs, inst, config);
+	if (r == GH_EINVAL)
+		gh_inst_log(inst, LOG_ERR, "gateway_host: must be the name of a host");
+	else if (r < 0)
+		gh_inst_log(inst, LOG_ERR, "the environment " ENVIRONMENT_DEFAULT
+			" cannot be written: %s", gh_strerror(r));
 	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, NULL };
+static const struct gh_opt opts[] = {
+	GH_OPT(struct admin_config, gateway_host, .dflt = "localhost", .min = 1, .max = 253,
+		.fixed = true,
+		.help = "Virtual host of the environment Default when it is made; localhost answers "
+			"for every name that no other virtual host has."),
+	GH_OPT(struct admin_config, gateway_http_port, .dflt = "0", .max = 65535, .fixed = true,
+		.help = "Its port for HTTP; 0: that of this node's listener, else 8280."),
+	GH_OPT(struct admin_config, gateway_https_port, .dflt = "0", .max = 65535, .fixed = true,
+		.help = "Its port for HTTPS; 0: that of this node's listener, else 8243."),
+	{ .type = GH_OPT_END },
+};
+
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/admin", .handler = handle,
@@ -70,6 +142,7 @@ static const struct gh_mount_row mounts[] = {
 };
 
 GH_PLUGIN = {
-	GH_PLUGIN_ABI, .name = "admin", .version = "0.1.0", .needs = needs, .mounts = mounts,
+	GH_PLUGIN_ABI, .name = "admin", .version = "0.1.0", .needs = needs, .opts = opts,
+	.mounts = mounts, .config_size = sizeof(struct admin_config),
 	.process_size = sizeof(struct admin), .open = open_admin,
 };

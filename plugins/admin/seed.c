@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file seed.c
- * @brief The default throttling policies of a new store, those of the reference product.
+ * @brief The default throttling policies of a new store or tenant, those of the reference product.
  *
  * They are written once, in one batch: a policy that an administrator deletes stays deleted.
  */
@@ -46,6 +46,7 @@ static const struct seed seeds[] = {
 	{ "api", "Unlimited", 0, NULL, false, 0 },
 };
 #define SEED_COUNT (sizeof(seeds) / sizeof(seeds[0]))
+#define SEED_ID_SIZE 64
 
 /* The REST form; the limit of an unlimited policy has a type and no count. */
 static json_t *
@@ -73,16 +74,39 @@ seed_dto(const struct seed *s)
 }
 
 static int
-seed_op(const struct seed *s, struct gh_doc_op *op, char *id, size_t id_size)
+seed_doc(const struct seed *s, char *id, size_t id_size, struct gh_str *ret_body)
 {
 	char uuid[CRYPTO_UUID_LEN + 1];
 	json_t *dto = seed_dto(s);
 	int r = dto != NULL ? crypto_uuid(uuid) : GH_ENOMEM;
 
 	if (r == GH_OK)
-		r = admin_policy_doc(s->level, gh_str_of(s->name), uuid, dto, &op->body);
+		r = admin_policy_doc(s->level, gh_str_of(s->name), uuid, dto, ret_body);
 	json_decref(dto);
 	snprintf(id, id_size, "%s/%s", s->level, s->name);
+	return r;
+}
+
+int
+admin_seed_tenant(struct rest_context *ctx)
+{
+	char id[SEED_ID_SIZE];
+	struct gh_str body;
+	int r = GH_OK;
+
+	for (size_t i = 0; i < SEED_COUNT && r == GH_OK; i++) {
+		r = seed_doc(&seeds[i], id, sizeof(id), &body);
+		if (r == GH_OK)
+			r = rest_put(ctx, "policy", gh_str_of(id), body, GH_REV_NONE);
+	}
+	return r;
+}
+
+static int
+seed_op(const struct seed *s, struct gh_doc_op *op, char *id, size_t id_size)
+{
+	int r = seed_doc(s, id, id_size, &op->body);
+
 	op->verb = GH_DOC_PUT;
 	op->tenant = GH_STR(MODEL_TENANT_DEFAULT);
 	op->kind = GH_STR("policy");
@@ -97,7 +121,7 @@ admin_seed(const struct gh_docs *docs)
 	struct gh_find find = { .tenant = GH_STR(MODEL_TENANT_DEFAULT), .kind = GH_STR("policy"),
 		.limit = 1 };
 	struct gh_doc_op ops[SEED_COUNT] = { { .verb = GH_DOC_PUT } };
-	char ids[SEED_COUNT][64];
+	char ids[SEED_COUNT][SEED_ID_SIZE];
 	struct gh_docs_found *found;
 	int r = docs->vt->find(docs->self, &find, &found);
 

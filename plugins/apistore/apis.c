@@ -7,6 +7,7 @@
 
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static bool
@@ -20,13 +21,15 @@ is_visible(const struct gh_doc *doc)
 static json_t *
 info_row(struct rest_context *ctx, const struct gh_doc *doc)
 {
+	char context[TENANT_CONTEXT_MAX];
 	struct gh_str b = doc->body;
 	json_t *row = json_object();
 
 	(void)ctx;
 	if (js_set_str(row, "id", doc->id) < 0 || js_set_str(row, "name", doc_str(b, "name")) < 0 ||
 		js_set_str(row, "version", doc_str(b, "version")) < 0 ||
-		js_set_str(row, "context", doc_str(b, "context")) < 0 ||
+		js_set_str(row, "context",
+			tenant_context(doc->tenant, doc_str(b, "context"), context)) < 0 ||
 		js_set_str(row, "provider", doc_str(b, "provider")) < 0 ||
 		js_set_str(row, "type", doc_str(b, "type")) < 0 ||
 		js_set_str(row, "lifeCycleStatus", doc_str(b, "state")) < 0 ||
@@ -135,6 +138,8 @@ apis_get(struct rest_context *ctx)
 
 	r = row != NULL ? copy_public(row, dto) : GH_ENOMEM;
 	json_decref(dto);
+	if (r == GH_OK)
+		r = apistore_add_urls(ctx, doc, row);
 	if (r < 0) {
 		json_decref(row);
 		return r;

@@ -12,6 +12,7 @@
 
 #define APPS "apim:subscribe apim:app_manage"
 #define APPS_OR_IMPORT "apim:subscribe apim:app_manage apim:app_import_export"
+#define TRANSFER "apim:app_import_export"
 #define SUBS "apim:subscribe apim:sub_manage"
 #define APP "/applications/{applicationId}"
 #define OAUTH_KEY APP "/oauth-keys/{keyMappingId}"
@@ -36,6 +37,8 @@ static const struct rest_route routes[] = {
 	{ "GET", "/apis/{apiId}/swagger", NULL, apis_get_definition },
 	{ "GET", "/applications", APPS_OR_IMPORT, applications_list },
 	{ "POST", "/applications", APPS, applications_create },
+	{ "GET", "/applications/export", TRANSFER, applications_export },
+	{ "POST", "/applications/import", TRANSFER, applications_import },
 	{ "GET", APP, APPS, applications_get },
 	{ "PUT", APP, APPS, applications_update },
 	{ "DELETE", APP, APPS_OR_IMPORT, applications_delete },
@@ -72,7 +75,7 @@ apistore_application(struct rest_context *ctx, struct gh_str id, const struct gh
 
 	if (r < 0)
 		return r;
-	if (!gh_str_eq(doc_str(doc->body, "owner"), ctx->principal->user))
+	if (!gh_str_eq(doc_str(doc->body, "owner"), ctx->user))
 		return rest_fail(ctx, 404, "there is no application with the id %.*s", GH_STR_ARG(id));
 	*ret_doc = doc;
 	return GH_OK;
@@ -116,10 +119,11 @@ open_apistore(void *process, const void *config, struct gh_inst *inst)
 	struct apistore *p = process;
 
 	(void)config;
+	identity_bind(inst, &p->identities);
 	return rest_services_bind(inst, &p->services);
 }
 
-static const char *const needs[] = { REST_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/devportal", .handler = handle,

@@ -6,9 +6,11 @@
  * An application's name and tier stand in its `consumer` documents too, because gateways know no
  * applications: an update rewrites them, and a deletion removes keys and subscriptions, in one batch.
  */
+#include "lib/application/application.h"
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static const char *const token_types[] = { "JWT", "OAUTH", NULL };
@@ -22,7 +24,7 @@ is_printable(struct gh_str s)
 	return true;
 }
 
-static const struct rest_field fields[] = {
+const struct rest_field apistore_application_fields[] = {
 	{ "name", REST_STRING, .is_required = true, .min = 1, .max = 100, .is_valid = is_printable,
 		.rule = "must not contain control characters" },
 	{ "throttlingPolicy", REST_STRING, .is_required = true, .min = 1, .max = 60 },
@@ -63,8 +65,8 @@ count_subscriptions(struct rest_context *ctx, struct gh_str application_id, uint
 	return r;
 }
 
-static json_t *
-application_row(struct rest_context *ctx, const struct gh_doc *doc)
+json_t *
+apistore_application_row(struct rest_context *ctx, const struct gh_doc *doc)
 {
 	uint64_t subscriptions = 0;
 
@@ -100,26 +102,27 @@ applications_list(struct rest_context *ctx)
 
 	if (r < 0)
 		return r;
-	struct gh_find find = { .kind = GH_STR("application"), .index = "owner_name",
-		.equal = &ctx->principal->user, .equal_count = 1, .from = query, .is_prefix = query.n > 0,
-		.limit = page.limit, .offset = page.offset };
+	/* The query is a name, as it is. */
+	struct gh_str equal[] = { ctx->user, query };
+	struct gh_find find = { .kind = GH_STR("application"), .index = "owner_name", .equal = equal,
+		.equal_count = query.n > 0 ? 2 : 1, .limit = page.limit, .offset = page.offset };
 	const struct gh_docs_found *found;
 
 	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, application_row);
+	return r < 0 ? r : rest_reply_docs(ctx, &page, found, apistore_application_row);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------- */
 
-static int
-put_application(struct rest_context *ctx, struct gh_str id, const json_t *dto, int64_t created_at_s,
-	uint64_t expect_rev)
+int
+apistore_put_application(struct rest_context *ctx, struct gh_str id, struct gh_str owner,
+	const json_t *dto, int64_t created_at_s, uint64_t expect_rev)
 {
 	struct doc_writer w;
 
 	doc_writer_init(&w);
 	doc_put_str(&w, "name", js_str(dto, "name"));
-	doc_put_str(&w, "owner", ctx->principal->user);
+	doc_put_str(&w, "owner", owner);
 	doc_put_str(&w, "tier", js_str(dto, "throttlingPolicy"));
 	doc_put_str(&w, "token_type", js_str(dto, "tokenType"));
 	doc_put_str(&w, "description", js_str(dto, "description"));
@@ -130,16 +133,75 @@ put_application(struct rest_context *ctx, struct gh_str id, const json_t *dto, i
 	return rest_put_written(ctx, "application", id, &w, expect_rev);
 }
 
-/* 409 when another application of the caller has that name. */
+/* The scopes that an API declares, by name. */
 static int
-check_name(struct rest_context *ctx, struct gh_str name, struct gh_str own_id)
+add_scopes(const struct gh_doc *api, json_t *scopes)
 {
-	struct gh_str equal[] = { ctx->principal->user, name };
-	const struct gh_docs_found *found;
-	int r = rest_find_equal(ctx, "application", "owner_name", equal, 2, &found);
+	json_t *dto = NULL, *item;
+	size_t i;
+	int r = doc_map_to_json(doc_map(api->body, "dto"), &dto);
 
-	if (r == GH_OK && found->n > 0 && !gh_str_eq(found->docs[0].id, own_id))
-		return rest_fail(ctx, 409, "there is an application named %.*s already", GH_STR_ARG(name));
+	json_array_foreach(js_array(dto, "scopes"), i, item) {
+		const json_t *scope = js_object(item, "scope");
+		struct gh_str name = js_str(scope, "name");
+		json_t *row = json_object(), *roles = js_array(scope, "bindings");
+
+		if (r == GH_OK)
+			r = js_set_str(row, "key", name);
+		if (r == GH_OK)
+			r = js_set_str(row, "name", js_str_or(scope, "displayName", name));
+		if (r == GH_OK)
+			r = js_set(row, "roles", roles != NULL ? json_incref(roles) : json_array());
+		if (r == GH_OK)
+			r = js_set_str(row, "description", js_str_or(scope, "description", GH_STR("")));
+		if (r == GH_OK && name.n > 0 && json_object_set(scopes, name.p, row) < 0)
+			r = GH_ENOMEM;
+		json_decref(row);
+	}
+	json_decref(dto);
+	return r;
+}
+
+/* Scopes of the APIs that the application is subscribed to, each once. */
+static json_t *
+subscription_scopes(struct rest_context *ctx, struct gh_str application_id)
+{
+	const struct gh_docs_found *found;
+	json_t *scopes = json_object(), *rows = json_array(), *row;
+	const char *name;
+	int r = rest_find_equal(ctx, "subscription", "application_api", &application_id, 1, &found);
+
+	for (size_t i = 0; r == GH_OK && i < found->n; i++) {
+		const struct gh_doc *api;
+
+		r = rest_lookup(ctx, "api", doc_str(found->docs[i].body, "api_id"), &api);
+		if (r == GH_OK)
+			r = add_scopes(api, scopes);
+		else if (r == GH_ENOENT)
+			r = GH_OK;
+	}
+	json_object_foreach(scopes, name, row)
+		if (r == GH_OK && json_array_append(rows, row) < 0)
+			r = GH_ENOMEM;
+	json_decref(scopes);
+	if (r == GH_OK)
+		return rows;
+	json_decref(rows);
+	return NULL;
+}
+
+int
+apistore_full_row(struct rest_context *ctx, const struct gh_doc *doc, json_t **ret_row)
+{
+	json_t *row = apistore_application_row(ctx, doc);
+	int r = GH_ENOMEM;
+
+	if (row != NULL)
+		r = js_set(row, "subscriptionScopes", subscription_scopes(ctx, doc->id));
+	if (r < 0)
+		json_decref(row);
+	else
+		*ret_row = row;
 	return r;
 }
 
@@ -152,8 +214,11 @@ reply_application(struct rest_context *ctx, struct gh_str id, bool is_new)
 	if (r < 0)
 		return r;
 	rest_etag(ctx, doc->rev);
-	json_t *row = application_row(ctx, doc);
+	json_t *row;
 
+	r = apistore_full_row(ctx, doc, &row);
+	if (r < 0)
+		return r;
 	return is_new ? rest_reply_created(ctx, row, "/applications/%.*s", GH_STR_ARG(id))
 		      : rest_reply(ctx, 200, row);
 }
@@ -163,18 +228,18 @@ applications_create(struct rest_context *ctx)
 {
 	char uuid[CRYPTO_UUID_LEN + 1];
 	json_t *dto;
-	int r = rest_body(ctx, fields, &dto);
+	int r = rest_body(ctx, apistore_application_fields, &dto);
 
 	if (r == GH_OK)
 		r = apistore_check_policy(ctx, "application", "throttlingPolicy",
 			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
-		r = check_name(ctx, js_str(dto, "name"), GH_STR_NONE);
+		r = application_check_name(ctx, ctx->user, js_str(dto, "name"), GH_STR_NONE);
 	if (r == GH_OK)
 		r = crypto_uuid(uuid);
 	if (r == GH_OK)
-		r = put_application(ctx, gh_str_of(uuid), dto, (int64_t)(gh_now_us() / 1000000),
-			GH_REV_NONE);
+		r = apistore_put_application(ctx, gh_str_of(uuid), ctx->user, dto,
+			(int64_t)(gh_now_us() / 1000000), GH_REV_NONE);
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
 	return r < 0 ? r : reply_application(ctx, gh_str_of(uuid), true);
@@ -188,32 +253,7 @@ applications_get(struct rest_context *ctx)
 
 	if (r < 0)
 		return r;
-	rest_etag(ctx, doc->rev);
-	return rest_reply(ctx, 200, application_row(ctx, doc));
-}
-
-/* The consumers of an application carry its name and tier. */
-static int
-rewrite_consumers(struct rest_context *ctx, struct gh_str application_id, const json_t *dto)
-{
-	const struct gh_docs_found *found;
-	int r = rest_find_equal(ctx, "consumer", "application", &application_id, 1, &found);
-
-	for (size_t i = 0; r == GH_OK && i < found->n; i++) {
-		json_t *consumer = NULL;
-		struct gh_str body;
-
-		r = doc_map_to_json(found->docs[i].body, &consumer);
-		if (r == GH_OK && (js_set_str(consumer, "application_name", js_str(dto, "name")) < 0 ||
-					  js_set_str(consumer, "tier", js_str(dto, "throttlingPolicy")) < 0))
-			r = GH_ENOMEM;
-		if (r == GH_OK)
-			r = doc_from_json(consumer, &body);
-		if (r == GH_OK)
-			r = rest_put(ctx, "consumer", found->docs[i].id, body, found->docs[i].rev);
-		json_decref(consumer);
-	}
-	return r;
+	return reply_application(ctx, doc->id, false);
 }
 
 int
@@ -226,31 +266,21 @@ applications_update(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = rest_if_match(ctx, doc->rev);
 	if (r == GH_OK)
-		r = rest_body(ctx, fields, &dto);
+		r = rest_body(ctx, apistore_application_fields, &dto);
 	if (r == GH_OK)
 		r = apistore_check_policy(ctx, "application", "throttlingPolicy",
 			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
-		r = check_name(ctx, js_str(dto, "name"), doc->id);
+		r = application_check_name(ctx, ctx->user, js_str(dto, "name"), doc->id);
 	if (r == GH_OK)
-		r = put_application(ctx, doc->id, dto, doc_int(doc->body, "created_at_s", 0), doc->rev);
+		r = apistore_put_application(ctx, doc->id, ctx->user, dto,
+			doc_int(doc->body, "created_at_s", 0), doc->rev);
 	if (r == GH_OK)
-		r = rewrite_consumers(ctx, doc->id, dto);
+		r = application_put_consumers(ctx, doc->id, js_str(dto, "name"), ctx->user,
+			js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
 	return r < 0 ? r : reply_application(ctx, doc->id, false);
-}
-
-/* Delete every document of @p kind that the index names for this application. */
-static int
-delete_all(struct rest_context *ctx, const char *kind, const char *index, struct gh_str application_id)
-{
-	const struct gh_docs_found *found;
-	int r = rest_find_equal(ctx, kind, index, &application_id, 1, &found);
-
-	for (size_t i = 0; r == GH_OK && i < found->n; i++)
-		r = rest_delete(ctx, kind, found->docs[i].id, GH_REV_ANY);
-	return r;
 }
 
 int
@@ -262,13 +292,7 @@ applications_delete(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = rest_if_match(ctx, doc->rev);
 	if (r == GH_OK)
-		r = delete_all(ctx, "subscription", "application_api", doc->id);
-	if (r == GH_OK)
-		r = delete_all(ctx, "consumer", "application", doc->id);
-	if (r == GH_OK)
-		r = delete_all(ctx, "client", "application", doc->id);
-	if (r == GH_OK)
-		r = rest_delete(ctx, "application", doc->id, doc->rev);
+		r = application_delete(ctx, doc);
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
 	return r < 0 ? r : rest_reply_empty(ctx, 200);

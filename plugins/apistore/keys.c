@@ -84,9 +84,15 @@ own(struct rest_context *ctx, void *what, void (*fn)(void *arg))
 	return rest_defer(ctx, fn, g);
 }
 
+int
+apistore_own_client(struct rest_context *ctx, struct gh_client *client)
+{
+	return own(ctx, client, free_client);
+}
+
 /* An array of strings as one text with spaces between. */
-static int
-joined(struct rest_context *ctx, const char *field, const json_t *array, struct gh_str *ret_text)
+int
+apistore_join_words(struct rest_context *ctx, const char *field, const json_t *array, struct gh_str *ret_text)
 {
 	char text[GRANTS_MAX] = "";
 	size_t at = 0;
@@ -104,8 +110,8 @@ joined(struct rest_context *ctx, const char *field, const json_t *array, struct 
 }
 
 /* Seconds from a member that may be a number or a number in a string; absent is 0 (the default). */
-static int
-validity(struct rest_context *ctx, const json_t *dto, const char *field, int64_t *ret_s)
+int
+apistore_validity(struct rest_context *ctx, const json_t *dto, const char *field, int64_t *ret_s)
 {
 	struct gh_str text = js_str(dto, field);
 
@@ -117,8 +123,8 @@ validity(struct rest_context *ctx, const json_t *dto, const char *field, int64_t
 	return GH_OK;
 }
 
-static json_t *
-words(struct gh_str text)
+json_t *
+apistore_words(struct gh_str text)
 {
 	json_t *list = json_array();
 
@@ -144,7 +150,7 @@ key_row(const struct gh_client *c)
 		js_set_str(row, "consumerKey", c->id) < 0 ||
 		(c->secret.n > 0 ? js_set_str(row, "consumerSecret", c->secret)
 				 : js_set(row, "consumerSecret", json_null())) < 0 ||
-		js_set(row, "supportedGrantTypes", words(c->grants)) < 0 ||
+		js_set(row, "supportedGrantTypes", apistore_words(c->grants)) < 0 ||
 		js_set_str(row, "callbackUrl", c->callback) < 0 ||
 		js_set_str(row, "keyState", GH_STR("APPROVED")) < 0 ||
 		js_set_str(row, "keyType", c->key_type) < 0 ||
@@ -162,7 +168,7 @@ token_row(const struct gh_token_issued *t)
 	json_t *row = json_object();
 
 	if (js_set_str(row, "accessToken", t->token) < 0 ||
-		js_set(row, "tokenScopes", words(t->scopes)) < 0 ||
+		js_set(row, "tokenScopes", apistore_words(t->scopes)) < 0 ||
 		js_set(row, "validityTime", json_integer(t->validity_s)) < 0) {
 		json_decref(row);
 		return NULL;
@@ -191,7 +197,7 @@ find_key(struct rest_context *ctx, const struct gh_doc **ret_application, struct
 		!gh_str_eq(doc_str(found->docs[0].body, "application_id"), (*ret_application)->id))
 		return rest_fail(ctx, 404, "the application has no such key");
 	r = tokens->vt->client_get(tokens->self, ctx->tenant, found->docs[0].id, ret_client);
-	return r < 0 ? r : own(ctx, *ret_client, free_client);
+	return r < 0 ? r : apistore_own_client(ctx, *ret_client);
 }
 
 /* ---- Operations ---------------------------------------------------------------------------------- */
@@ -225,7 +231,7 @@ add_first_token(struct rest_context *ctx, const struct gh_client *client, const 
 			GH_STR("client_credentials"));
 	if (!has_grant)
 		return GH_OK;
-	int r = joined(ctx, "scopes", js_array(dto, "scopes"), &request.scopes);
+	int r = apistore_join_words(ctx, "scopes", js_array(dto, "scopes"), &request.scopes);
 
 	if (r == GH_OK)
 		r = tokens->vt->issue(tokens->self, &request, &issued);
@@ -239,7 +245,7 @@ keys_generate(struct rest_context *ctx)
 {
 	const struct gh_tokens *tokens = &ctx->services->tokens;
 	char mapping[CRYPTO_UUID_LEN + 1];
-	struct gh_client spec = { .tenant = ctx->tenant, .owner = ctx->principal->user };
+	struct gh_client spec = { .tenant = ctx->tenant, .owner = ctx->user };
 	struct gh_client *client;
 	const struct gh_doc *app;
 	uint64_t seq = 0;
@@ -249,10 +255,10 @@ keys_generate(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = rest_body(ctx, generate_fields, &dto);
 	if (r == GH_OK)
-		r = joined(ctx, "grantTypesToBeSupported", js_array(dto, "grantTypesToBeSupported"),
+		r = apistore_join_words(ctx, "grantTypesToBeSupported", js_array(dto, "grantTypesToBeSupported"),
 			&spec.grants);
 	if (r == GH_OK)
-		r = validity(ctx, dto, "validityTime", &spec.validity_s);
+		r = apistore_validity(ctx, dto, "validityTime", &spec.validity_s);
 	if (r == GH_OK)
 		r = check_no_key(ctx, app->id, js_str(dto, "keyType"));
 	if (r == GH_OK)
@@ -265,11 +271,11 @@ keys_generate(struct rest_context *ctx)
 	spec.application_name = doc_str(app->body, "name");
 	spec.application_tier = doc_str(app->body, "tier");
 	spec.key_mapping_id = gh_str_of(mapping);
-	spec.name = gh_call_printf(ctx->call, "%.*s_%.*s_%.*s", GH_STR_ARG(ctx->principal->user),
+	spec.name = gh_call_printf(ctx->call, "%.*s_%.*s_%.*s", GH_STR_ARG(ctx->user),
 		GH_STR_ARG(spec.application_name), GH_STR_ARG(spec.key_type));
 	r = tokens->vt->client_put(tokens->self, &spec, &client, &seq);
 	if (r == GH_OK)
-		r = own(ctx, client, free_client);
+		r = apistore_own_client(ctx, client);
 	if (r < 0)
 		return r;
 	rest_rollout_wait(ctx, seq);
@@ -340,7 +346,7 @@ keys_update(struct rest_context *ctx)
 	if (r < 0)
 		return r;
 	spec = *client;
-	r = joined(ctx, "supportedGrantTypes", js_array(dto, "supportedGrantTypes"), &spec.grants);
+	r = apistore_join_words(ctx, "supportedGrantTypes", js_array(dto, "supportedGrantTypes"), &spec.grants);
 	if (r < 0)
 		return r;
 	spec.callback = js_str(dto, "callbackUrl");
@@ -348,7 +354,7 @@ keys_update(struct rest_context *ctx)
 	spec.application_tier = doc_str(app->body, "tier");
 	r = tokens->vt->client_put(tokens->self, &spec, &updated, &seq);
 	if (r == GH_OK)
-		r = own(ctx, updated, free_client);
+		r = apistore_own_client(ctx, updated);
 	if (r < 0)
 		return r;
 	rest_rollout_wait(ctx, seq);
@@ -366,7 +372,7 @@ keys_regenerate_secret(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = tokens->vt->client_renew_secret(tokens->self, ctx->tenant, client->id, &renewed);
 	if (r == GH_OK)
-		r = own(ctx, renewed, free_client);
+		r = apistore_own_client(ctx, renewed);
 	if (r < 0)
 		return r;
 	json_t *row = json_object();
@@ -379,6 +385,31 @@ keys_regenerate_secret(struct rest_context *ctx)
 	return rest_reply(ctx, 200, row);
 }
 
+/* Revoke an access token of this key; 400 for another key's.  One that is not valid needs no
+ * revocation. */
+static int
+revoke_own(struct rest_context *ctx, const struct gh_client *client, struct gh_str token)
+{
+	const struct gh_tokens *tokens = &ctx->services->tokens;
+	struct gh_principal *principal;
+	uint64_t seq = 0;
+	int r = tokens->vt->check(tokens->self, token, &principal);
+
+	if (r == GH_EDENIED || r == GH_EEXPIRED)
+		return GH_OK;
+	if (r < 0)
+		return r;
+	bool is_own = gh_str_eq(principal->client_id, client->id);
+
+	tokens->vt->principal_free(principal);
+	if (!is_own)
+		return rest_fail(ctx, 400, "revokeToken: is not a token of this key");
+	r = tokens->vt->revoke(tokens->self, token, &seq);
+	if (r == GH_OK)
+		rest_rollout_wait(ctx, seq);
+	return r;
+}
+
 int
 keys_generate_token(struct rest_context *ctx)
 {
@@ -387,28 +418,24 @@ keys_generate_token(struct rest_context *ctx)
 	struct gh_token_issued *issued;
 	struct gh_client *client;
 	const struct gh_doc *app;
-	uint64_t seq = 0;
 	json_t *dto;
 	int r = find_key(ctx, &app, &client);
 
 	if (r == GH_OK)
 		r = rest_body(ctx, token_fields, &dto);
 	if (r == GH_OK)
-		r = validity(ctx, dto, "validityPeriod", &request.validity_s);
+		r = apistore_validity(ctx, dto, "validityPeriod", &request.validity_s);
 	if (r == GH_OK)
-		r = joined(ctx, "scopes", js_array(dto, "scopes"), &request.scopes);
+		r = apistore_join_words(ctx, "scopes", js_array(dto, "scopes"), &request.scopes);
 	if (r < 0)
 		return r;
 	struct gh_str secret = js_str(dto, "consumerSecret"), old = js_str(dto, "revokeToken");
 
 	if (secret.n > 0 && client->secret.n > 0 && !crypto_equal(secret, client->secret))
 		return rest_fail(ctx, 400, "consumerSecret: is not this application's");
-	if (old.n > 0) {
-		r = tokens->vt->revoke(tokens->self, old, &seq);
-		if (r < 0)
-			return r;
-		rest_rollout_wait(ctx, seq);
-	}
+	r = old.n > 0 ? revoke_own(ctx, client, old) : GH_OK;
+	if (r < 0)
+		return r;
 	request.client_id = client->id;
 	r = tokens->vt->issue(tokens->self, &request, &issued);
 	if (r == GH_OK)

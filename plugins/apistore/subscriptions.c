@@ -4,8 +4,9 @@
  * @brief Subscriptions of the caller's applications to APIs.
  */
 #include "lib/crypto/crypto.h"
-#include "lib/doc/doc_json.h"
+#include "lib/doc/doc.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/apistore/apistore.h"
 
 static const struct rest_field fields[] = {
@@ -20,6 +21,7 @@ static const struct rest_field fields[] = {
 static json_t *
 api_info(struct rest_context *ctx, struct gh_str api_id)
 {
+	char context[TENANT_CONTEXT_MAX];
 	const struct gh_doc *doc;
 	json_t *row = json_object();
 
@@ -28,7 +30,8 @@ api_info(struct rest_context *ctx, struct gh_str api_id)
 	js_set_str(row, "id", doc->id);
 	js_set_str(row, "name", doc_str(doc->body, "name"));
 	js_set_str(row, "version", doc_str(doc->body, "version"));
-	js_set_str(row, "context", doc_str(doc->body, "context"));
+	js_set_str(row, "context",
+		tenant_context(doc->tenant, doc_str(doc->body, "context"), context));
 	js_set_str(row, "provider", doc_str(doc->body, "provider"));
 	js_set_str(row, "lifeCycleStatus", doc_str(doc->body, "state"));
 	js_set_str(row, "type", doc_str(doc->body, "type"));
@@ -107,7 +110,7 @@ subscriptions_list(struct rest_context *ctx)
 		const struct gh_doc *doc = &found->docs[i];
 
 		if (rest_lookup(ctx, "application", doc_str(doc->body, "application_id"), &app) < 0 ||
-			!gh_str_eq(doc_str(app->body, "owner"), ctx->principal->user))
+			!gh_str_eq(doc_str(app->body, "owner"), ctx->user))
 			continue;
 		if (total >= page.offset && json_array_size(list) < page.limit)
 			json_array_append_new(list, subscription_row(ctx, doc));
@@ -118,46 +121,48 @@ subscriptions_list(struct rest_context *ctx)
 
 /* ---- Writing ------------------------------------------------------------------------------------- */
 
+struct gh_str
+apistore_why_not(struct rest_context *ctx, const struct gh_doc *api, struct gh_str tier)
+{
+	struct doc_iter it = doc_iter(doc_array(doc_map(api->body, "dto"), "policies"));
+	struct gh_str state = doc_str(api->body, "state");
+	struct doc_value v;
+
+	if (!gh_str_eq(state, GH_STR("PUBLISHED")) && !gh_str_eq(state, GH_STR("PROTOTYPED")))
+		return gh_call_printf(ctx->call, "the API is %.*s and takes no new subscriptions",
+			GH_STR_ARG(state));
+	while (doc_next(&it, NULL, &v))
+		if (v.type == DOC_STR && gh_str_eq(v.s, tier))
+			return GH_STR_NONE;
+	return gh_call_printf(ctx->call, "the API does not offer %.*s", GH_STR_ARG(tier));
+}
+
 /* The API must be there for new subscribers, and offer the plan. */
 static int
 check_api(struct rest_context *ctx, struct gh_str api_id, struct gh_str tier)
 {
 	const struct gh_doc *api;
-	json_t *dto = NULL;
-	bool is_offered = false;
 	int r = rest_get(ctx, "api", api_id, &api);
 
 	if (r < 0)
 		return r;
-	struct gh_str state = doc_str(api->body, "state");
+	struct gh_str why = apistore_why_not(ctx, api, tier);
 
-	if (!gh_str_eq(state, GH_STR("PUBLISHED")) && !gh_str_eq(state, GH_STR("PROTOTYPED")))
-		return rest_fail(ctx, 400, "apiId: the API is %.*s and takes no new subscriptions",
-			GH_STR_ARG(state));
-	r = doc_map_to_json(doc_map(api->body, "dto"), &dto);
-	if (r < 0)
-		return r;
-	const json_t *policies = js_array(dto, "policies");
-
-	for (size_t i = 0; i < json_array_size(policies); i++)
-		is_offered |= gh_str_eq(js_text(json_array_get(policies, i)), tier);
-	json_decref(dto);
-	if (!is_offered)
-		return rest_fail(ctx, 400, "throttlingPolicy: the API does not offer %.*s",
-			GH_STR_ARG(tier));
-	return GH_OK;
+	return why.p == NULL ? GH_OK :
+		rest_fail(ctx, 400, "apiId, throttlingPolicy: %.*s", GH_STR_ARG(why));
 }
 
-static int
-put_subscription(struct rest_context *ctx, struct gh_str id, const json_t *dto, struct gh_str state,
+int
+apistore_put_subscription(struct rest_context *ctx, struct gh_str id,
+	struct gh_str application_id, struct gh_str api_id, struct gh_str tier, struct gh_str state,
 	int64_t created_at_s, uint64_t expect_rev)
 {
 	struct doc_writer w;
 
 	doc_writer_init(&w);
-	doc_put_str(&w, "api_id", js_str(dto, "apiId"));
-	doc_put_str(&w, "application_id", js_str(dto, "applicationId"));
-	doc_put_str(&w, "tier", js_str(dto, "throttlingPolicy"));
+	doc_put_str(&w, "api_id", api_id);
+	doc_put_str(&w, "application_id", application_id);
+	doc_put_str(&w, "tier", tier);
 	doc_put_str(&w, "state", state);
 	doc_put_int(&w, "created_at_s", created_at_s);
 	return rest_put_written(ctx, "subscription", id, &w, expect_rev);
@@ -204,7 +209,8 @@ subscriptions_create(struct rest_context *ctx)
 	if (r == GH_OK)
 		r = crypto_uuid(uuid);
 	if (r == GH_OK)
-		r = put_subscription(ctx, gh_str_of(uuid), dto, GH_STR("UNBLOCKED"),
+		r = apistore_put_subscription(ctx, gh_str_of(uuid), app->id, equal[1],
+			js_str(dto, "throttlingPolicy"), GH_STR("UNBLOCKED"),
 			(int64_t)(gh_now_us() / 1000000), GH_REV_NONE);
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
@@ -223,7 +229,7 @@ find_subscription(struct rest_context *ctx, const struct gh_doc **ret_doc)
 		return r;
 	r = rest_lookup(ctx, "application", doc_str((*ret_doc)->body, "application_id"), &app);
 	if (r == GH_ENOENT ||
-		(r == GH_OK && !gh_str_eq(doc_str(app->body, "owner"), ctx->principal->user)))
+		(r == GH_OK && !gh_str_eq(doc_str(app->body, "owner"), ctx->user)))
 		return rest_fail(ctx, 404, "there is no subscription with the id %.*s", GH_STR_ARG(id));
 	return r;
 }
@@ -259,8 +265,10 @@ subscriptions_update(struct rest_context *ctx)
 		return rest_fail(ctx, 400, "apiId and applicationId: a subscription keeps both");
 	r = check_api(ctx, js_str(dto, "apiId"), js_str(dto, "throttlingPolicy"));
 	if (r == GH_OK)
-		r = put_subscription(ctx, doc->id, dto, doc_str(doc->body, "state"),
-			doc_int(doc->body, "created_at_s", 0), doc->rev);
+		r = apistore_put_subscription(ctx, doc->id, js_str(dto, "applicationId"),
+			js_str(dto, "apiId"), js_str(dto, "throttlingPolicy"),
+			doc_str(doc->body, "state"), doc_int(doc->body, "created_at_s", 0),
+			doc->rev);
 	if (r == GH_OK)
 		r = rest_commit(ctx, NULL);
 	return r < 0 ? r : reply_subscription(ctx, doc->id, false);

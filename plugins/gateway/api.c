@@ -10,7 +10,7 @@
 #include "plugins/gateway/api.h"
 
 #include "lib/doc/doc.h"
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "lib/uri/uri.h"
 
 static const struct {
@@ -38,7 +38,7 @@ static const struct {
 /* What is read of a deployment, and of one of its operations. */
 struct deployment {
 	struct gh_str api_id, name, version, context, provider, api_tier, state;
-	struct gh_str authorization_header, api_key_header;
+	struct gh_str authorization_header, api_key_header, vhost;
 	struct gh_str transport, operations, production, sandbox; /* arrays */
 	bool is_default, pass_credentials;
 };
@@ -62,6 +62,7 @@ static const struct field deployment_fields[] = {
 	FIELD(struct deployment, provider, DOC_STR), FIELD(struct deployment, api_tier, DOC_STR),
 	FIELD(struct deployment, authorization_header, DOC_STR),
 	FIELD(struct deployment, api_key_header, DOC_STR),
+	FIELD(struct deployment, vhost, DOC_STR),
 	FIELD(struct deployment, state, DOC_STR), FIELD(struct deployment, transport, DOC_ARRAY),
 	FIELD(struct deployment, operations, DOC_ARRAY),
 	FIELD(struct deployment, production, DOC_ARRAY),
@@ -176,6 +177,23 @@ starts_with(struct gh_str s, struct gh_str start)
 	return s.n >= start.n && memcmp(s.p, start.p, start.n) == 0;
 }
 
+/* The context as callers see it: behind "/t/<tenant>", where nobody but that tenant has one. */
+static int
+set_context(struct gw_api *api)
+{
+	char buf[TENANT_CONTEXT_MAX];
+	struct gh_str inner = tenant_context_inner(api->entry.tenant, api->context);
+
+	api->has_own_tenant = !tenant_is_default(api->entry.tenant);
+	if (!api->has_own_tenant)
+		return 0;
+	struct gh_str context = tenant_context(api->entry.tenant, inner, buf);
+
+	if (context.n == 0)
+		return GH_ETOOBIG;
+	return gw_arena_str(&api->entry.arena, context, &api->context);
+}
+
 /* The context with "{version}" replaced; without it the version follows as a segment.  An empty
  * @p version leaves its segment out: that is where the default version is. */
 static int
@@ -186,9 +204,6 @@ expand_context(const struct gw_api *api, struct gh_str version, char *buf, size_
 	bool has_mark = false, fits = true;
 	size_t n = 0;
 
-	if (!gh_str_eq(api->entry.tenant, GH_STR(MODEL_TENANT_DEFAULT)) &&
-		!starts_with(context, GH_STR("/t/")))
-		fits = append(buf, &n, GH_STR("/t/")) && append(buf, &n, api->entry.tenant);
 	for (size_t i = 0; i < context.n && fits; ) {
 		struct gh_str rest = { context.p + i, context.n - i };
 
@@ -221,10 +236,28 @@ add_route(struct gw_api *api, struct gh_str version)
 		return r;
 	while (path.n > 0 && path.p[path.n - 1] == '/')
 		path.n--;
+	if (!api->has_own_tenant && tenant_has_prefix(path))
+		return GH_EINVAL;
 	if ((r = gw_arena_str(&api->entry.arena, path, &api->routes[api->route_count])) < 0)
 		return r;
 	api->route_count++;
 	return 0;
+}
+
+/* Without a host of its own it is served for every host that nobody names. */
+static int
+read_vhost(struct gw_api *api, struct gh_str text)
+{
+	char buf[URI_HOST_MAX + 2];
+	struct gh_str host;
+	uint16_t port;
+
+	if (text.n == 0)
+		return 0;
+	if (uri_host_canonical(text, buf, sizeof(buf), &host, &port, NULL) < 0 || port != 0)
+		return GH_EINVAL;
+	return gh_str_eq(host, GH_STR("localhost")) ? 0 :
+		gw_arena_str(&api->entry.arena, host, &api->vhost);
 }
 
 /* ---- Operations ------------------------------------------------------------------------- */
@@ -387,9 +420,13 @@ fill(struct gw_api *api, const struct gh_doc *doc, const char **ret_why)
 		*ret_why = "its state is not known";
 		return GH_EINVAL;
 	}
-	if ((r = add_route(api, api->version)) < 0 ||
+	if ((r = read_vhost(api, from.vhost)) < 0) {
+		*ret_why = "its virtual host is no host name";
+		return r;
+	}
+	if ((r = set_context(api)) < 0 || (r = add_route(api, api->version)) < 0 ||
 		(from.is_default && (r = add_route(api, GH_STR_NONE)) < 0)) {
-		*ret_why = "its context and version make no canonical path";
+		*ret_why = "its context and version make no canonical path of its tenant";
 		return r;
 	}
 	api->pass_credentials = from.pass_credentials;

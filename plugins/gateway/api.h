@@ -34,9 +34,11 @@ struct gw_api {
 	struct gw_entry entry;    /**< Key: tenant, id of the document. */
 	unsigned rank;            /**< Place of its environment in the option; the first wins. */
 	enum gw_state state;
+	bool has_own_tenant;      /**< It is not the default one, which is always served. */
 	bool pass_credentials;
 	bool on_http, on_https;
 	struct gh_str id, name, version, context, provider, tier;
+	struct gh_str vhost;      /**< Canonical; n = 0: every host that nobody names. */
 	/** Where credentials stand: "Authorization" and "ApiKey", if not said otherwise. */
 	struct gh_str authorization_header, api_key_header;
 	/** Paths where it is served: with version, and for a default version also without. */

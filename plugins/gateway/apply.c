@@ -9,6 +9,7 @@
 #include "plugins/gateway/snapshot.h"
 
 #include "lib/doc/doc.h"
+#include "lib/tenant/tenant.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -240,6 +241,24 @@ make_revocation(struct change *change, struct gw_entry **ret_entry)
 	return *ret_entry != NULL ? 0 : GH_ENOMEM;
 }
 
+/* ---- Tenants ---------------------------------------------------------------------------- */
+
+static int
+make_tenant(struct change *change, struct gw_entry **ret_entry)
+{
+	if (!tenant_is_default(change->doc->tenant)) {
+		change->why = "it does not stand in the default tenant";
+		return GH_EINVAL;
+	}
+	struct gw_tenant *t = entry_new(sizeof(*t), change->doc, true);
+
+	if (t == NULL)
+		return GH_ENOMEM;
+	t->is_active = doc_bool(change->doc->body, "is_active", false);
+	*ret_entry = &t->entry;
+	return 0;
+}
+
 /* ---- Applying --------------------------------------------------------------------------- */
 
 static const struct kind kinds[] = {
@@ -250,6 +269,7 @@ static const struct kind kinds[] = {
 	{ "issuer_key", offsetof(struct gw_snapshot, keys), true, true, make_issuer_key, NULL },
 	{ "revocation", offsetof(struct gw_snapshot, revocations), true, true, make_revocation,
 		NULL },
+	{ "tenant", offsetof(struct gw_snapshot, tenants), true, false, make_tenant, NULL },
 };
 
 static struct gw_map **

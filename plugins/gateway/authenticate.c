@@ -43,7 +43,8 @@ accept_claims(struct gh_txn *txn, struct gw_call *call, struct gw_claims *claims
 
 	/* Each kind of token counts only in its own field, a test key only for its own API. */
 	if (claims->is_test_key != has_test_key ||
-		(has_test_key && !gh_str_eq(claims->api_id, call->api->id)))
+		(has_test_key && (!gh_str_eq(claims->api_id, call->api->id) ||
+			!gh_str_eq(claims->tenant, call->api->entry.tenant))))
 		return gw_refuse(txn, GW_ERR_INVALID_CREDENTIALS);
 	call->claims = gw_claims_pin(claims);
 	gh_txn_set_attr(txn, GH_ATTR_CONSUMER_KEY, claims->consumer_key);

@@ -74,6 +74,15 @@ check_scopes(const struct gw_operation *operation, struct gh_str scopes)
 	return operation->scope_count == 0 ? GW_OK : GW_ERR_SCOPE;
 }
 
+/* Nothing of one tenant is good for another: token, application and subscription are of the API's. */
+static bool
+is_of_tenant(struct gh_str tenant, const struct gw_claims *claims, const struct gw_consumer *consumer,
+	const struct gw_subscription *subscription)
+{
+	return gh_str_eq(claims->tenant, tenant) && gh_str_eq(consumer->entry.tenant, tenant) &&
+		gh_str_eq(subscription->entry.tenant, tenant);
+}
+
 static enum gw_error
 authorize(struct gh_txn *txn, struct gw_call *call)
 {
@@ -92,7 +101,8 @@ authorize(struct gh_txn *txn, struct gw_call *call)
 	if ((error = check_kind(call->operation, claims)) != GW_OK)
 		return error;
 	subscription = gw_snapshot_subscription(root, consumer->application_id, call->api->id);
-	if (subscription == NULL)
+	if (subscription == NULL ||
+		!is_of_tenant(call->api->entry.tenant, claims, consumer, subscription))
 		return GW_ERR_NOT_SUBSCRIBED;
 	gh_txn_set_attr(txn, GH_ATTR_SUBSCRIPTION_ID, subscription->entry.key.b);
 	gh_txn_set_attr(txn, GH_ATTR_SUBSCRIPTION_TIER, subscription->tier);

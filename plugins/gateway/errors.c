@@ -25,6 +25,8 @@
 static const struct gw_error_row rows[GW_ERR_COUNT] = {
 	[GW_ERR_NO_API] = ROW(404, 404, "no_api", "Not Found",
 		"The requested resource is not available.", ""),
+	[GW_ERR_NO_TENANT] = ROW(404, 404, "no_tenant", "Not Found",
+		"The requested resource is not available.", ""),
 	[GW_ERR_NO_RESOURCE] = ROW(404, 404, "no_resource", "Not Found",
 		"No matching resource found for given API Request", ""),
 	[GW_ERR_METHOD] = ROW(405, 405, "method", "Method Not Allowed",

@@ -11,6 +11,7 @@
 enum gw_error {
 	GW_OK, /**< No error. */
 	GW_ERR_NO_API,
+	GW_ERR_NO_TENANT, /**< Its tenant is disabled: answered as if there were no API. */
 	GW_ERR_NO_RESOURCE,
 	GW_ERR_METHOD,
 	GW_ERR_API_BLOCKED,

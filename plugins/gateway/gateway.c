@@ -9,9 +9,13 @@
  */
 #include "plugins/gateway/gateway.h"
 
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
+
+#include <gatehouse/svc/nodes.h>
 
 #include "lib/hash/hash.h"
 
@@ -86,7 +90,66 @@ static const struct gh_rollout_v1 rollout = {
 	.size = sizeof(rollout), .wait = wait_for, .serving = serving,
 };
 
+/* ---- nodes/1: this gateway, for the management APIs of its own node ---------------------- */
+
+/* One allocation: the list and its node. */
+struct self_seen {
+	struct gh_nodes_seen list;
+	struct gh_node_seen node;
+};
+
+static int
+list_self(void *self, struct gh_nodes_seen **ret)
+{
+	struct gw_process *process = self;
+	struct self_seen *seen = calloc(1, sizeof(*seen));
+
+	if (seen == NULL)
+		return GH_ENOMEM;
+	struct gh_str name = gh_inst_node_name(process->inst);
+
+	seen->node = (struct gh_node_seen){
+		.id = name, .name = name, .roles = GH_STR("gateway"),
+		.environments = process->reader.environments, .version = GH_STR(PACKAGE_VERSION),
+		.serving = serving(process), .last_seen_s = gh_now_us() / 1000000, .is_live = true,
+	};
+	seen->list = (struct gh_nodes_seen){ 1, &seen->node };
+	*ret = &seen->list;
+	return 0;
+}
+
+static void
+free_self(struct gh_nodes_seen *list)
+{
+	free(list);
+}
+
+static const struct gh_nodes_v1 nodes = {
+	.size = sizeof(nodes), .list = list_self, .free_list = free_self,
+};
+
 /* ---- Process ---------------------------------------------------------------------------- */
+
+/* For the nodes that we follow: "Default internal". */
+static int
+join_environments(struct gw_process *process)
+{
+	const struct gh_list *list = &process->environments;
+	size_t size = 1, at = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		size += list->v[i].n + 1;
+	char *text = gw_arena_alloc(&process->arena, size);
+
+	if (text == NULL)
+		return GH_ENOMEM;
+	for (size_t i = 0; i < list->n; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%.*s", i > 0 ? " " : "",
+			GH_STR_ARG(list->v[i]));
+	process->reader = (struct gh_feed_reader){ .rollout = { &rollout, process },
+		.environments = { text, at } };
+	return 0;
+}
 
 /* Fixed options outlive the generation that they were read in. */
 static int
@@ -101,6 +164,10 @@ copy_options(struct gw_process *process, const struct gw_config *c)
 		if (gw_arena_str(&process->arena, c->environments.v[i], &environments[i]) < 0)
 			return GH_ENOMEM;
 	process->environments = (struct gh_list){ environments, n };
+	int r = join_environments(process);
+
+	if (r < 0)
+		return r;
 	process->token_cache = c->token_cache;
 	process->upstream = (struct upstream_options){
 		.connect_ms = c->connect_timeout.v, .head_ms = c->response_timeout.v,
@@ -169,7 +236,7 @@ open_gateway(void *data, const void *config, struct gh_inst *inst)
 	r = open_jwks(process, config);
 	if (r == 0)
 		r = gw_publisher_open(&process->publisher, inst, &process->environments,
-			process->seed);
+			&process->reader, process->seed);
 out:
 	if (r < 0)
 		close_gateway(process);
@@ -265,6 +332,7 @@ stop_worker(void *process, struct gh_worker *worker, void *worker_data)
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_ROLLOUT, &rollout },
+	{ GH_SVC_NODES, &nodes },
 	{ .name = NULL },
 };
 

@@ -14,6 +14,7 @@
 /** Options of one generation. */
 struct gw_config {
 	struct gh_list environments;
+	struct gh_feed_reader reader;        /**< What the feed may ask us. */
 	uint64_t token_cache;
 	struct gh_ms clock_skew;
 	uint64_t verify_share;
@@ -34,6 +35,7 @@ struct gw_process {
 	struct gw_publisher publisher;
 	struct gw_arena arena;               /**< Copies of fixed options. */
 	struct gh_list environments;
+	struct gh_feed_reader reader;        /**< What the feed may ask us. */
 	uint64_t token_cache;
 	uint64_t seed;                       /**< Of every hash whose keys come from outside. */
 	struct upstream_options upstream;

@@ -159,6 +159,8 @@ publish(void *arg, uint64_t seq)
 	p->edit->seq = seq;
 	if ((views = make_views(p, n)) == NULL)
 		return GH_ENOMEM;
+	if (p->current != NULL && seq < p->current->seq)
+		follow_acks_restart(&p->acks); /* another history */
 	gw_snapshot_unref(p->current);
 	p->current = p->edit;
 	p->edit = NULL;
@@ -218,7 +220,7 @@ make_metrics(struct gw_publisher *p)
 
 int
 gw_publisher_open(struct gw_publisher *p, struct gh_inst *inst, const struct gh_list *environments,
-	uint64_t seed)
+	const struct gh_feed_reader *reader, uint64_t seed)
 {
 	struct gh_feed feed;
 	int r;
@@ -232,6 +234,7 @@ gw_publisher_open(struct gw_publisher *p, struct gh_inst *inst, const struct gh_
 	if ((r = GH_BIND(inst, GH_SVC_FEED, &feed)) < 0 ||
 		(r = follow_acks_init(&p->acks, gh_worker_count(inst))) < 0 ||
 		(r = follow_init(&p->follow, &feed, &follow_ops, p)) < 0 ||
+		(r = follow_attach(&p->follow, reader)) < 0 ||
 		(r = follow_snapshot(&p->follow)) < 0) {
 		gh_inst_log(inst, LOG_ERR, "cannot take a snapshot: %s", gh_strerror(r));
 		goto out;

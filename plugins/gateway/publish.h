@@ -46,9 +46,10 @@ struct gw_publisher {
 };
 
 /** Take the snapshot, then follow.  MAIN, in open().  @param environments  lives until close.
+ *  @param reader  whom the feed may ask about the rollout; lives until close.
  *  @return 0, or what the feed returned (logged). */
 int gw_publisher_open(struct gw_publisher *publisher, struct gh_inst *inst,
-	const struct gh_list *environments, uint64_t seed);
+	const struct gh_list *environments, const struct gh_feed_reader *reader, uint64_t seed);
 /** MAIN, in close().  Accepts a zeroed struct. */
 void gw_publisher_close(struct gw_publisher *publisher);
 

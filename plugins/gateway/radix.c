@@ -274,6 +274,12 @@ gw_radix_remove(struct gw_radix **at, struct gh_str key)
 	return 0;
 }
 
+bool
+gw_radix_is_empty(const struct gw_radix *tree)
+{
+	return tree == NULL || (tree->value == NULL && tree->edge_count == 0);
+}
+
 struct gw_object *
 gw_radix_get(const struct gw_radix *node, struct gh_str key)
 {

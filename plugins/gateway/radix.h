@@ -21,6 +21,8 @@ void gw_radix_unref(struct gw_radix *tree);
 int gw_radix_put(struct gw_radix **tree, struct gh_str key, struct gw_object *value);
 /** Remove @p key; one that is not there is no error.  @return as gw_radix_put(). */
 int gw_radix_remove(struct gw_radix **tree, struct gh_str key);
+/** Does it hold no key at all? */
+bool gw_radix_is_empty(const struct gw_radix *tree);
 /** Value of exactly @p key, or NULL. */
 struct gw_object *gw_radix_get(const struct gw_radix *tree, struct gh_str key);
 /** Value of the longest key that @p path begins with, up to a '/' or its end.

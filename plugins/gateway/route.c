@@ -107,11 +107,13 @@ gw_on_route(const void *config, struct gh_txn *txn)
 	if (call == NULL)
 		return GH_FAIL;
 	call->is_cors = c->cors && gh_txn_field(txn, GH_SIDE_REQUEST, GH_STR("Origin")).p != NULL;
-	const struct gw_api *api = gw_router_find(call->view->root->router,
-		gh_txn_attr(txn, GH_ATTR_PATH), &resource);
+	const struct gw_api *api = gw_router_find(&call->view->root->router,
+		gh_txn_attr(txn, GH_ATTR_HOST), gh_txn_attr(txn, GH_ATTR_PATH), &resource);
 
 	if (api == NULL || api->state == GW_RETIRED)
 		return gw_refuse(txn, GW_ERR_NO_API);
+	if (api->has_own_tenant && !gw_snapshot_has_tenant(call->view->root, api->entry.tenant))
+		return gw_refuse(txn, GW_ERR_NO_TENANT);
 	bool is_https = gh_str_eq(gh_txn_attr(txn, GH_ATTR_SCHEME), GH_STR("https"));
 
 	if (!(is_https ? api->on_https : api->on_http))

@@ -5,6 +5,8 @@
  */
 #include "plugins/gateway/router.h"
 
+#include <stdlib.h>
+
 /* What a key of the tree means: the deployments that claim it, the one that serves first. */
 struct claims {
 	struct gw_object object;
@@ -74,33 +76,130 @@ change(struct gw_radix **router, struct gh_str route, const struct gw_api *witho
 	return r;
 }
 
-int
-gw_router_add(struct gw_radix **router, struct gw_api *api)
+/* ---- Hosts ------------------------------------------------------------------------------ */
+
+/* The routes of one virtual host. */
+struct host {
+	struct gw_object object;
+	struct gw_key key;
+	struct gw_radix *routes;
+	char name[];
+};
+
+static void
+host_free(struct gw_object *object)
+{
+	struct host *host = (struct host *)(void *)object;
+
+	gw_radix_unref(host->routes);
+	free(host);
+}
+
+/* A host with the routes of @p old, if there is one, to be changed. */
+static struct host *
+host_copy(struct gh_str name, const struct host *old)
+{
+	struct host *host = calloc(1, sizeof(*host) + name.n);
+
+	if (host == NULL)
+		return NULL;
+	host->object.free = host_free;
+	memcpy(host->name, name.p, name.n);
+	host->key.a = (struct gh_str){ host->name, name.n };
+	if (old != NULL)
+		host->routes = gw_radix_ref(old->routes);
+	return host;
+}
+
+static int
+change_all(struct gw_radix **routes, struct gw_api *api, bool is_added)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < api->route_count && r == 0; i++)
-		r = change(router, api->routes[i], api, api);
+		r = change(routes, api->routes[i], api, is_added ? api : NULL);
 	return r;
 }
 
-int
-gw_router_remove(struct gw_radix **router, struct gw_api *api)
+/* The host is copied even when nobody else holds it: its place in the map may be shared. */
+static int
+change_host(struct gw_router *router, struct gw_api *api, bool is_added)
 {
-	int r = 0;
+	const struct gw_key key = { .a = api->vhost };
+	const struct host *old = (const void *)gw_map_get(router->hosts, key);
+	struct host *host;
+	int r;
+
+	if (old == NULL && !is_added)
+		return 0;
+	if ((host = host_copy(api->vhost, old)) == NULL)
+		return GH_ENOMEM;
+	gw_object_ref(&host->object);
+	r = change_all(&host->routes, api, is_added);
+	if (r == 0 && !gw_radix_is_empty(host->routes))
+		r = gw_map_put(&router->hosts, &host->key, &host->object);
+	else if (r == 0)
+		r = gw_map_remove(&router->hosts, key); /* anybody may answer for it again */
+	gw_object_unref(&host->object);
+	return r;
+}
+
+/* ---- The router ------------------------------------------------------------------------- */
+
+int
+gw_router_init(struct gw_router *router, uint64_t seed)
+{
+	router->common = NULL;
+	router->hosts = gw_map_new(seed);
+	return router->hosts != NULL ? 0 : GH_ENOMEM;
+}
+
+struct gw_router
+gw_router_ref(const struct gw_router *router)
+{
+	return (struct gw_router){ gw_radix_ref(router->common), gw_map_ref(router->hosts) };
+}
+
+void
+gw_router_unref(struct gw_router *router)
+{
+	gw_radix_unref(router->common);
+	gw_map_unref(router->hosts);
+	*router = (struct gw_router){ NULL, NULL };
+}
+
+int
+gw_router_add(struct gw_router *router, struct gw_api *api)
+{
+	return api->vhost.n == 0 ? change_all(&router->common, api, true) :
+		change_host(router, api, true);
+}
+
+int
+gw_router_remove(struct gw_router *router, struct gw_api *api)
+{
+	int r;
 
 	gw_object_ref(&api->entry.object); /* a claim may hold the last one */
-	for (unsigned i = 0; i < api->route_count && r == 0; i++)
-		r = change(router, api->routes[i], api, NULL);
+	r = api->vhost.n == 0 ? change_all(&router->common, api, false) :
+		change_host(router, api, false);
 	gw_object_unref(&api->entry.object);
 	return r;
 }
 
 const struct gw_api *
-gw_router_find(const struct gw_radix *router, struct gh_str path, struct gh_str *ret_resource)
+gw_router_find(const struct gw_router *router, struct gh_str host, struct gh_str path,
+	struct gh_str *ret_resource)
 {
+	const struct gw_radix *routes = router->common;
+	const struct host *named = NULL;
 	size_t n = 0;
-	const struct claims *claims = (const void *)gw_radix_longest(router, path, &n);
+
+	if (host.n > 0 && gw_map_count(router->hosts) > 0)
+		named = (const void *)gw_map_get(router->hosts, (struct gw_key){ .a = host });
+	if (named != NULL)
+		routes = named->routes;
+	const struct claims *claims = (const void *)gw_radix_longest(routes, path, &n);
 
 	if (claims == NULL)
 		return NULL;

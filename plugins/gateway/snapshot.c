@@ -16,14 +16,18 @@ gw_snapshot_new(struct gw_graveyard *graveyard, uint64_t seed)
 		return NULL;
 	atomic_init(&s->refs, 1);
 	s->graveyard = graveyard;
+	int r = gw_router_init(&s->router, seed);
+
 	s->apis = gw_map_new(seed);
 	s->consumers = gw_map_new(seed);
 	s->subscriptions = gw_map_new(seed);
 	s->subscribed = gw_map_new(seed);
 	s->keys = gw_map_new(seed);
 	s->revocations = gw_map_new(seed);
-	if (s->apis == NULL || s->consumers == NULL || s->subscriptions == NULL ||
-		s->subscribed == NULL || s->keys == NULL || s->revocations == NULL) {
+	s->tenants = gw_map_new(seed);
+	if (r < 0 || s->apis == NULL || s->consumers == NULL || s->subscriptions == NULL ||
+		s->subscribed == NULL || s->keys == NULL || s->revocations == NULL ||
+		s->tenants == NULL) {
 		gw_snapshot_unref(s);
 		return NULL;
 	}
@@ -41,13 +45,14 @@ gw_snapshot_fork(const struct gw_snapshot *snapshot)
 	s->seq = snapshot->seq;
 	s->trust = snapshot->trust;
 	s->graveyard = snapshot->graveyard;
-	s->router = gw_radix_ref(snapshot->router);
+	s->router = gw_router_ref(&snapshot->router);
 	s->apis = gw_map_ref(snapshot->apis);
 	s->consumers = gw_map_ref(snapshot->consumers);
 	s->subscriptions = gw_map_ref(snapshot->subscriptions);
 	s->subscribed = gw_map_ref(snapshot->subscribed);
 	s->keys = gw_map_ref(snapshot->keys);
 	s->revocations = gw_map_ref(snapshot->revocations);
+	s->tenants = gw_map_ref(snapshot->tenants);
 	return s;
 }
 
@@ -76,13 +81,14 @@ gw_snapshot_unref(struct gw_snapshot *snapshot)
 static void
 bury(struct gw_snapshot *snapshot)
 {
-	gw_radix_unref(snapshot->router);
+	gw_router_unref(&snapshot->router);
 	gw_map_unref(snapshot->subscribed);
 	gw_map_unref(snapshot->subscriptions);
 	gw_map_unref(snapshot->apis);
 	gw_map_unref(snapshot->consumers);
 	gw_map_unref(snapshot->keys);
 	gw_map_unref(snapshot->revocations);
+	gw_map_unref(snapshot->tenants);
 	free(snapshot);
 }
 
@@ -118,6 +124,15 @@ const struct gw_issuer_key *
 gw_snapshot_key(const struct gw_snapshot *snapshot, struct gh_str kid)
 {
 	return (const void *)gw_map_get(snapshot->keys, (struct gw_key){ .a = kid });
+}
+
+bool
+gw_snapshot_has_tenant(const struct gw_snapshot *snapshot, struct gh_str domain)
+{
+	const struct gw_tenant *tenant = (const void *)gw_map_get(snapshot->tenants,
+		(struct gw_key){ .a = domain });
+
+	return tenant != NULL && tenant->is_active;
 }
 
 bool

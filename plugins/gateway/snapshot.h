@@ -24,13 +24,14 @@ struct gw_snapshot {
 	atomic_uint refs;
 	uint64_t seq;
 	uint64_t trust;           /**< Grows when an issuer key or a revocation changes. */
-	struct gw_radix *router;
+	struct gw_router router;
 	struct gw_map *apis;          /**< gw_api by tenant and id of the document. */
 	struct gw_map *consumers;     /**< gw_consumer by consumer key. */
 	struct gw_map *subscriptions; /**< gw_subscription by tenant and id of the document. */
 	struct gw_map *subscribed;    /**< gw_subscription by application and API. */
 	struct gw_map *keys;          /**< gw_issuer_key by kid. */
 	struct gw_map *revocations;   /**< gw_entry by jti. */
+	struct gw_map *tenants;       /**< gw_tenant by domain. */
 	struct gw_graveyard *graveyard;
 	struct gw_snapshot *next_dead;
 };
@@ -52,6 +53,12 @@ struct gw_subscription {
 	struct gw_key pair; /**< Application, API. */
 	struct gh_str tier;
 	enum gw_subscription_state state;
+};
+
+/** Key: its domain. */
+struct gw_tenant {
+	struct gw_entry entry;
+	bool is_active;
 };
 
 /** A key that tokens are signed with.  Key: kid. */
@@ -91,6 +98,8 @@ const struct gw_consumer *gw_snapshot_consumer(const struct gw_snapshot *snapsho
 const struct gw_subscription *gw_snapshot_subscription(const struct gw_snapshot *snapshot,
 	struct gh_str application_id, struct gh_str api_id);
 const struct gw_issuer_key *gw_snapshot_key(const struct gw_snapshot *snapshot, struct gh_str kid);
+/** Is the tenant there and not disabled?  Not for the default one, which has no document. */
+bool gw_snapshot_has_tenant(const struct gw_snapshot *snapshot, struct gh_str domain);
 bool gw_snapshot_is_revoked(const struct gw_snapshot *snapshot, struct gh_str jti);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/gateway/gateway.h"
 
 /* Copy @p s behind *at. */
@@ -27,7 +27,7 @@ keep_user(char **at, struct gh_str name, struct gh_str tenant)
 {
 	struct gh_str kept = keep(at, name);
 
-	if (name.n == 0 || tenant.n == 0 || gh_str_eq(tenant, GH_STR(MODEL_TENANT_DEFAULT)))
+	if (name.n == 0 || tenant_is_default(tenant))
 		return kept;
 	kept.n += keep(at, GH_STR("@")).n;
 	kept.n += keep(at, tenant).n;
@@ -48,8 +48,9 @@ claims_new(const struct jose_token *token, const struct jose_claims *from, bool 
 {
 	struct gh_str consumer_key = from->azp.n > 0 ? from->azp : from->client_id;
 	struct gh_str kid = gh_str_of(token->kid);
+	struct gh_str tenant = from->tenant.n > 0 ? from->tenant : TENANT_DEFAULT;
 	struct gw_claims *claims = calloc(1, sizeof(*claims) + consumer_key.n + from->sub.n + 1 +
-		from->tenant.n + from->scope.n + from->jti.n + kid.n + from->iss.n +
+		2 * tenant.n + from->scope.n + from->jti.n + kid.n + from->iss.n +
 		from->api_id.n);
 
 	if (claims == NULL)
@@ -62,7 +63,8 @@ claims_new(const struct jose_token *token, const struct jose_claims *from, bool 
 	claims->expires_at_s = from->exp_s;
 	claims->trust = trust;
 	claims->consumer_key = keep(&at, consumer_key);
-	claims->user = keep_user(&at, from->sub, from->tenant);
+	claims->user = keep_user(&at, from->sub, tenant);
+	claims->tenant = keep(&at, tenant);
 	claims->scopes = keep(&at, from->scope);
 	claims->jti = keep(&at, from->jti);
 	claims->kid = keep(&at, kid);

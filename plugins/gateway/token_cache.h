@@ -21,6 +21,7 @@ struct gw_claims {
 	uint64_t expires_at_s;
 	uint64_t trust;       /**< gw_snapshot.trust when it was found true last. */
 	struct gh_str consumer_key, user, scopes, jti, kid, issuer;
+	struct gh_str tenant; /**< Of the user, or of the application that it was issued to. */
 	struct gh_str api_id; /**< Of a test key. */
 };
 

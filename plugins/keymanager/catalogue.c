@@ -249,7 +249,8 @@ roles_allow(struct gh_str roles, const struct scopes_owner *owner)
 bool
 km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner)
 {
-	struct km_catalogue *c = ((struct km *)arg)->catalogue;
+	const struct km_catalogue_of *of = arg;
+	struct km_catalogue *c = of->km->catalogue;
 	bool is_allowed = false;
 
 	pthread_rwlock_rdlock(&c->lock);
@@ -257,6 +258,8 @@ km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *o
 		struct doc_iter it = doc_iter(d->scopes);
 		struct doc_value v;
 
+		if (!gh_str_eq(d->tenant, of->tenant))
+			continue;
 		while (!is_allowed && doc_next(&it, NULL, &v))
 			is_allowed = v.type == DOC_MAP && gh_str_eq(doc_str(v.s, "name"), scope) &&
 				roles_allow(doc_array(v.s, "roles"), owner);

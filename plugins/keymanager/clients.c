@@ -4,7 +4,8 @@
  * @brief OAuth clients: their documents, their secrets, and the consumers that gateways know.
  *
  * A client that belongs to an application has a second document, `consumer`, with the same id; both
- * are written in one batch.  A secret is random and long, so its SHA-256 is enough to check it; a
+ * are written in one batch.  A request of OAuth names no tenant, so ids are unique in all tenants: a
+ * client outside the default tenant leaves a document with its id there too.  A secret is random and long, so its SHA-256 is enough to check it; a
  * sealed copy is kept beside it, because clients of the reference product ask for secrets again.
  */
 #include <stdio.h>
@@ -50,9 +51,46 @@ km_client_load(struct km *km, struct gh_str tenant, struct gh_str id, struct km_
 	r = km_get(km, tenant, "client", id, &found);
 	if (r < 0)
 		return r;
-	*ret_client = (struct km_client){ found, tenant, found->docs[0].id, found->docs[0].body,
-		found->docs[0].rev };
+	const struct gh_doc *doc = &found->docs[0];
+
+	if (doc_has(doc->body, "home")) {
+		km_found_free(km, found); /* it says only where the client is */
+		return GH_ENOENT;
+	}
+	*ret_client = (struct km_client){ found, doc->tenant, doc->id, doc->body, doc->rev };
 	return GH_OK;
+}
+
+int
+km_client_find(struct km *km, struct gh_str id, struct km_client *ret_client)
+{
+	struct gh_docs_found *found;
+	int r = km_client_load(km, KM_TENANT, id, ret_client);
+
+	if (r != GH_ENOENT || id.n == 0 || id.n > KM_NAME_MAX)
+		return r;
+	r = km_get(km, KM_TENANT, "client", id, &found);
+	if (r < 0)
+		return r;
+	r = km_client_load(km, doc_str(found->docs[0].body, "home"), id, ret_client);
+	km_found_free(km, found);
+	return r;
+}
+
+bool
+km_client_serves(const struct km_client *client, struct gh_str tenant)
+{
+	return gh_str_eq(client->tenant, tenant) || (tenant_is_default(client->tenant) &&
+		!doc_has(client->body, "application_id"));
+}
+
+struct gh_str
+km_client_owner(const struct km_client *client)
+{
+	struct gh_str owner = doc_str(client->body, "owner"), name, tenant;
+
+	tenant_split_user(owner, client->tenant, &name, &tenant);
+	return gh_str_eq(tenant, client->tenant) ? name : owner;
 }
 
 void
@@ -72,15 +110,18 @@ km_client_authenticate(struct km *km, struct gh_str id, struct gh_str secret,
 	int r = crypto_sha256_hex(secret, hex);
 
 	if (r == 0)
-		r = km_client_load(km, KM_TENANT, id, &client);
+		r = km_client_find(km, id, &client);
 	if (r < 0)
 		return r == GH_ENOENT ? GH_EDENIED : r;
-	if (secret.n == 0 || !crypto_equal(doc_str(client.body, "secret_sha256"), gh_str_of(hex))) {
+	r = tenant_check(&km->docs, client.tenant);
+	if (r == GH_ENOENT || secret.n == 0 ||
+			!crypto_equal(doc_str(client.body, "secret_sha256"), gh_str_of(hex)))
+		r = GH_EDENIED;
+	if (r < 0)
 		km_client_done(km, &client);
-		return GH_EDENIED;
-	}
-	*ret_client = client;
-	return GH_OK;
+	else
+		*ret_client = client;
+	return r;
 }
 
 bool
@@ -369,15 +410,29 @@ choose_mapping_id(struct edit *edit)
 	return r;
 }
 
-/** Write both documents in one batch. */
+/** What stands in the default tenant for a client of another one: its id is taken, and where it is.
+ *  @param[out] ret_body  malloc()ed. */
+static int
+home_body(struct gh_str tenant, struct gh_str *ret_body)
+{
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "home", tenant);
+	return doc_finish(&w, ret_body);
+}
+
+/** Write its documents in one batch. */
 static int
 commit_client(struct edit *edit, uint64_t *ret_seq)
 {
 	struct gh_str body = GH_STR_NONE, consumer = GH_STR_NONE, kind = GH_STR("consumer");
+	struct gh_str home = GH_STR_NONE;
+	bool needs_home = edit->old.found == NULL && !tenant_is_default(edit->tenant);
 	bool has_application = edit->in != NULL && edit->in->application_id.n != 0;
 	bool had_application = edit->in != NULL && edit->old.found != NULL &&
 		doc_has(edit->old.body, "application_id");
-	struct gh_doc_op ops[2];
+	struct gh_doc_op ops[3];
 	size_t n = 0;
 	int r = has_application ? choose_mapping_id(edit) : GH_OK;
 
@@ -385,6 +440,8 @@ commit_client(struct edit *edit, uint64_t *ret_seq)
 		r = client_body(edit, &body);
 	if (r == 0 && has_application)
 		r = consumer_body(edit, &consumer);
+	if (r == 0 && needs_home)
+		r = home_body(edit->tenant, &home);
 	if (r < 0)
 		goto out;
 	ops[n++] = (struct gh_doc_op){ GH_DOC_PUT, edit->tenant, GH_STR("client"), edit->id, body,
@@ -395,8 +452,12 @@ commit_client(struct edit *edit, uint64_t *ret_seq)
 	else if (had_application)
 		ops[n++] = (struct gh_doc_op){ GH_DOC_DELETE, edit->tenant, kind, edit->id,
 			GH_STR_NONE, GH_REV_ANY };
+	if (needs_home)
+		ops[n++] = (struct gh_doc_op){ GH_DOC_PUT, KM_TENANT, GH_STR("client"), edit->id,
+			home, GH_REV_NONE };
 	r = km_commit(edit->km, ops, n, ret_seq);
 out:
+	free((void *)home.p);
 	free((void *)body.p);
 	free((void *)consumer.p);
 	return r;
@@ -478,12 +539,18 @@ km_client_delete(void *self, struct gh_str tenant, struct gh_str id, uint64_t *r
 
 	if (r < 0)
 		return r;
-	const struct gh_doc_op ops[] = {
+	struct gh_doc_op ops[3] = {
 		{ GH_DOC_DELETE, tenant, GH_STR("client"), id, GH_STR_NONE, client.rev },
-		{ GH_DOC_DELETE, tenant, GH_STR("consumer"), id, GH_STR_NONE, GH_REV_ANY },
 	};
+	size_t n = 1;
 
-	r = km_commit(km, ops, doc_has(client.body, "application_id") ? 2 : 1, ret_seq);
+	if (doc_has(client.body, "application_id"))
+		ops[n++] = (struct gh_doc_op){ GH_DOC_DELETE, tenant, GH_STR("consumer"), id,
+			GH_STR_NONE, GH_REV_ANY };
+	if (!tenant_is_default(tenant))
+		ops[n++] = (struct gh_doc_op){ GH_DOC_DELETE, KM_TENANT, GH_STR("client"), id,
+			GH_STR_NONE, GH_REV_ANY };
+	r = km_commit(km, ops, n, ret_seq);
 	km_client_done(km, &client);
 	return r;
 }

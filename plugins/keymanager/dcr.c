@@ -60,18 +60,19 @@ read_owner(struct registration *reg)
 	bool is_self;
 
 	reg->owner = reg->user->name;
-	if (!gh_str_eq(reg->user->tenant, KM_TENANT))
+	if (!tenant_is_default(reg->user->tenant))
 		reg->owner = gh_call_printf(reg->call, "%.*s@%.*s", GH_STR_ARG(reg->user->name),
 			GH_STR_ARG(reg->user->tenant));
 	if (named.n == 0)
 		return true;
-	km_user_split(named, &name, &tenant);
+	tenant_split_user(named, reg->user->tenant, &name, &tenant);
 	is_self = gh_str_eq(name, reg->user->name) && gh_str_eq(tenant, reg->user->tenant);
 	if (is_self)
 		return true;
 	if (!scopes_has_role(&roles, GH_STR("admin")) || !gh_str_eq(tenant, reg->user->tenant))
 		return refuse(reg, 403, "access_denied", "Only administrators register for others");
-	reg->owner = gh_str_eq(tenant, KM_TENANT) ? name : named;
+	reg->owner = tenant_is_default(tenant) ? name : gh_call_printf(reg->call, "%.*s@%.*s",
+		GH_STR_ARG(name), GH_STR_ARG(tenant));
 	return true;
 }
 
@@ -96,16 +97,16 @@ static int
 find_existing(struct registration *reg)
 {
 	char id[KM_NAME_MAX + 1];
-	int r = km_client_find_named(reg->km, KM_TENANT, reg->owner, reg->name, id);
+	int r = km_client_find_named(reg->km, reg->user->tenant, reg->owner, reg->name, id);
 
 	if (r == 0)
-		r = km_client_get(reg->km, KM_TENANT, gh_str_of(id), &reg->client);
+		r = km_client_get(reg->km, reg->user->tenant, gh_str_of(id), &reg->client);
 	if (r < 0 || reg->client->secret.n != 0)
 		return r;
 	/* Only the hash is kept: the old secret is lost, so there must be a new one. */
 	block_free(reg->client);
 	reg->client = NULL;
-	return km_client_renew_secret(reg->km, KM_TENANT, gh_str_of(id), &reg->client);
+	return km_client_renew_secret(reg->km, reg->user->tenant, gh_str_of(id), &reg->client);
 }
 
 /** Make the client.  Two nodes or threads may do so for one name at the same moment: the one that
@@ -114,17 +115,17 @@ static int
 create(struct registration *reg)
 {
 	struct gh_str grants = js_str_or(reg->body, "grantType", GH_STR("password refresh_token"));
-	const struct gh_client wanted = { .tenant = KM_TENANT, .name = reg->name,
+	const struct gh_client wanted = { .tenant = reg->user->tenant, .name = reg->name,
 		.owner = reg->owner, .grants = grants,
 		.callback = js_str(reg->body, "callbackUrl") };
 	char first[KM_NAME_MAX + 1];
 	int r = km_client_put(reg->km, &wanted, &reg->client, NULL);
 
 	if (r == 0)
-		r = km_client_find_named(reg->km, KM_TENANT, reg->owner, reg->name, first);
+		r = km_client_find_named(reg->km, reg->user->tenant, reg->owner, reg->name, first);
 	if (r < 0 || gh_str_eq(reg->client->id, gh_str_of(first)))
 		return r;
-	r = km_client_delete(reg->km, KM_TENANT, reg->client->id, NULL);
+	r = km_client_delete(reg->km, reg->user->tenant, reg->client->id, NULL);
 	block_free(reg->client);
 	reg->client = NULL;
 	return r < 0 && r != GH_ENOENT ? r : find_existing(reg);

@@ -29,10 +29,11 @@ refuse(struct grant *grant, const struct km_error *error)
 static int
 find_owner(struct grant *grant)
 {
-	struct gh_str owner = doc_str(grant->request->client.body, "owner");
+	const struct km_client *client = &grant->request->client;
 	int r;
 
-	km_user_split(owner, &grant->access.user, &grant->access.tenant);
+	grant->access.user = km_client_owner(client);
+	grant->access.tenant = client->tenant;
 	if (km_request_param(grant->request, "scope").n == 0)
 		return GH_OK; /* nothing that would depend on roles */
 	r = km_user_lookup(grant->request->km, grant->access.tenant, grant->access.user,
@@ -45,12 +46,12 @@ static bool
 choose_scopes(struct grant *grant, struct gh_str requested)
 {
 	static const struct km_error too_long = { 400, "invalid_scope", "The scope is too long" };
+	struct km_catalogue_of of = { grant->request->km, grant->access.tenant };
 	struct scopes_owner owner = { NULL, 0 };
 
 	if (grant->user != NULL)
 		owner = km_user_owner(grant->user);
-	if (scopes_grant(requested, &owner, km_catalogue_allows, grant->request->km,
-			grant->scopes) < 0)
+	if (scopes_grant(requested, &owner, km_catalogue_allows, &of, grant->scopes) < 0)
 		return refuse(grant, &too_long);
 	grant->access.scopes = gh_str_of(grant->scopes);
 	return true;
@@ -73,18 +74,25 @@ on_password(struct grant *grant)
 		"username and password are needed" };
 	static const struct km_error wrong = { 400, "invalid_grant",
 		"The user name or the password is wrong" };
-	struct gh_str username = km_request_param(grant->request, "username");
-	struct gh_str password = km_request_param(grant->request, "password");
+	struct km_request *request = grant->request;
+	struct gh_str username = km_request_param(request, "username"), name, tenant;
+	struct gh_str password = km_request_param(request, "password");
 
 	if (username.n == 0 || password.n == 0)
 		return refuse(grant, &missing);
-	int r = km_user_authenticate(grant->request->km, username, password,
-		gh_call_peer(grant->request->call), &grant->user);
+	username = km_request_username(request, username);
+	if (username.p == NULL)
+		return km_reply_failure(request->call, GH_ENOMEM, "authentication");
+	tenant_split_user(username, KM_TENANT, &name, &tenant);
+	if (!km_request_serves(request, tenant))
+		return refuse(grant, &wrong);
+	int r = km_user_authenticate(request->km, username, password,
+		gh_call_peer(request->call), &grant->user);
 
 	if (r == GH_EDENIED)
 		return refuse(grant, &wrong);
 	if (r < 0)
-		return km_reply_failure(grant->request->call, r, "authentication");
+		return km_reply_failure(request->call, r, "authentication");
 	grant->access.is_user = true;
 	grant->access.user = grant->user->name;
 	grant->access.tenant = grant->user->tenant;
@@ -126,10 +134,11 @@ on_refresh_token(struct grant *grant)
 	if (!load_family(grant))
 		return false;
 	struct gh_str granted = doc_str(grant->refresh.body, "scopes");
-	int r = km_user_lookup(grant->request->km, doc_str(grant->refresh.body, "user_tenant"),
-		doc_str(grant->refresh.body, "user"), &grant->user);
+	struct gh_str tenant = doc_str(grant->refresh.body, "user_tenant");
+	int r = km_user_lookup(grant->request->km, tenant, doc_str(grant->refresh.body, "user"),
+		&grant->user);
 
-	if (r == GH_ENOENT)
+	if (r == GH_ENOENT || (r == 0 && !km_request_serves(grant->request, tenant)))
 		return refuse(grant, &gone);
 	if (r < 0)
 		return km_reply_failure(grant->request->call, r, "user of a refresh token");

@@ -91,27 +91,40 @@ km_on_revoke(void *process, const void *config, struct gh_call *call)
 static bool
 authorize_introspection(struct km_request *request)
 {
-	struct gh_user *user = NULL;
+	struct gh_str username;
 	int r;
 
-	if (!request->has_basic || km_client_load(request->km, KM_TENANT, request->basic.user,
+	if (!request->has_basic || km_client_find(request->km, request->basic.user,
 			&request->client) == 0) {
 		km_client_done(request->km, &request->client);
 		return km_request_client(request);
 	}
-	r = km_user_authenticate(request->km, request->basic.user, request->basic.password,
-		gh_call_peer(request->call), &user);
+	username = km_request_username(request, request->basic.user);
+	r = username.p == NULL ? GH_ENOMEM : km_user_authenticate(request->km, username,
+		request->basic.password, gh_call_peer(request->call), &request->user);
 	if (r == 0) {
-		struct scopes_owner owner = km_user_owner(user);
+		struct scopes_owner owner = km_user_owner(request->user);
+		bool is_here = request->home.n == 0 ||
+			gh_str_eq(request->home, request->user->tenant);
 
-		r = scopes_has_role(&owner, GH_STR("admin")) ? GH_OK : GH_EDENIED;
-		block_free(user);
+		r = is_here && scopes_has_role(&owner, GH_STR("admin")) ? GH_OK : GH_EDENIED;
 	}
 	if (r == GH_EDENIED)
 		km_reply_error(request->call, &km_bad_client);
 	else if (r < 0)
 		km_reply_failure(request->call, r, "authentication");
 	return r == 0;
+}
+
+/** Is a token of that tenant and client any business of who asks?  It is when both are of one tenant,
+ *  and a client may always look at what it was given. */
+static bool
+may_see(const struct km_request *request, struct gh_str tenant, struct gh_str client_id)
+{
+	if (request->user != NULL)
+		return gh_str_eq(request->user->tenant, tenant);
+	return gh_str_eq(request->client.tenant, tenant) ||
+		gh_str_eq(request->client.id, client_id);
 }
 
 /** "name", or "name@tenant" outside the default tenant. */
@@ -168,14 +181,51 @@ describe_refresh(struct gh_call *call, const struct km_refresh *refresh)
 	return json;
 }
 
+/** @param[out] ret_json  NULL: out of memory.  @return as km_refresh_peek(); GH_EDENIED also when
+ *  the token is none of theirs who ask. */
+static int
+introspect_refresh(struct km_request *request, struct gh_str token, json_t **ret_json)
+{
+	struct km_refresh refresh;
+	int r = km_refresh_peek(request->km, token, &refresh);
+
+	if (r < 0)
+		return r;
+	struct gh_str tenant = doc_str(refresh.body, "user_tenant");
+
+	r = tenant_check(&request->km->docs, tenant);
+	if (r == GH_ENOENT ||
+			(r == 0 && !may_see(request, tenant, doc_str(refresh.body, "client_id"))))
+		r = GH_EDENIED;
+	if (r == 0)
+		*ret_json = describe_refresh(request->call, &refresh);
+	km_refresh_done(request->km, &refresh);
+	return r;
+}
+
+/** As introspect_refresh(). */
+static int
+introspect_access(struct km_request *request, struct gh_str token, json_t **ret_json)
+{
+	struct jose_claims claims;
+	int r = km_token_verify(request->km, token, KM_TYP_ACCESS, &claims);
+
+	if (r < 0)
+		return r;
+	if (may_see(request, km_claims_tenant(&claims), claims.client_id))
+		*ret_json = describe_access(request->call, &claims);
+	else
+		r = GH_EDENIED;
+	jose_claims_done(&claims);
+	return r;
+}
+
 static void
 introspect(struct km_request *request)
 {
 	static const struct km_error missing = { 400, "invalid_request", "token is needed" };
 	struct gh_str token = km_request_param(request, "token");
-	struct jose_claims claims;
-	struct km_refresh refresh;
-	json_t *json;
+	json_t *json = NULL;
 	int r;
 
 	if (token.n == 0) {
@@ -183,15 +233,9 @@ introspect(struct km_request *request)
 		return;
 	}
 	if (km_refresh_is_shaped(token)) {
-		r = km_refresh_peek(request->km, token, &refresh);
-		json = r == 0 ? describe_refresh(request->call, &refresh) : NULL;
-		if (r == 0)
-			km_refresh_done(request->km, &refresh);
+		r = introspect_refresh(request, token, &json);
 	} else {
-		r = km_token_verify(request->km, token, KM_TYP_ACCESS, &claims);
-		json = r == 0 ? describe_access(request->call, &claims) : NULL;
-		if (r == 0)
-			jose_claims_done(&claims);
+		r = introspect_access(request, token, &json);
 	}
 	if (r == GH_EDENIED || r == GH_EEXPIRED) /* and not a word why (RFC 7662, 2.2) */
 		json = json_pack("{s:b}", "active", 0);
@@ -226,8 +270,8 @@ refuse_bearer(struct gh_call *call, unsigned status, const char *challenge)
 void
 km_on_userinfo(void *process, const void *config, struct gh_call *call)
 {
+	struct gh_str token, home = km_path_tenant(call);
 	struct jose_claims claims;
-	struct gh_str token;
 	int r = form_bearer_parse(gh_call_field(call, GH_STR("Authorization")), &token);
 
 	(void)config;
@@ -239,6 +283,10 @@ km_on_userinfo(void *process, const void *config, struct gh_call *call)
 	}
 	if (r == 0)
 		r = km_token_verify(process, token, KM_TYP_ACCESS, &claims);
+	if (r == 0 && home.n != 0 && !gh_str_eq(home, km_claims_tenant(&claims))) {
+		jose_claims_done(&claims);
+		r = GH_EDENIED; /* good, but not for the tenant that the path names */
+	}
 	if (r == GH_EDENIED || r == GH_EEXPIRED || r == GH_EINVAL) {
 		refuse_bearer(call, 401, "Bearer realm=\"gatehouse\", error=\"invalid_token\"");
 		return;
@@ -294,22 +342,26 @@ km_on_jwks(void *process, const void *config, struct gh_call *call)
 void
 km_on_discovery(void *process, const void *config, struct gh_call *call)
 {
+	static const struct km_error unknown = { 404, "invalid_request", "There is nothing here" };
+
+	(void)config;
+	if (gh_str_eq(gh_call_subpath(call), GH_STR("/openid-configuration")))
+		km_discover(process, call, GH_STR_NONE);
+	else
+		km_reply_error(call, &unknown);
+}
+
+void
+km_discover(struct km *km, struct gh_call *call, struct gh_str prefix)
+{
 	static const struct { const char *name, *path; } endpoints[] = {
 		{ "token_endpoint", "/oauth2/token" }, { "jwks_uri", "/oauth2/jwks" },
 		{ "revocation_endpoint", "/oauth2/revoke" },
 		{ "introspection_endpoint", "/oauth2/introspect" },
 		{ "userinfo_endpoint", "/oauth2/userinfo" },
-		{ "registration_endpoint", "/client-registration/v0.17/register" },
 	};
-	static const struct km_error unknown = { 404, "invalid_request", "There is nothing here" };
-	const struct km *km = process;
 	struct gh_str origin = gh_call_origin(call);
 
-	(void)config;
-	if (!gh_str_eq(gh_call_subpath(call), GH_STR("/openid-configuration"))) {
-		km_reply_error(call, &unknown);
-		return;
-	}
 	if (!km_require_method(call, "GET"))
 		return;
 	json_t *json = json_pack("{s:s, s:[], s:[s,s,s], s:[s,s], s:[s], s:[s], s:[s,s]}",
@@ -325,8 +377,11 @@ km_on_discovery(void *process, const void *config, struct gh_call *call)
 	int r = json != NULL ? GH_OK : GH_ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
-		r = js_set_str(json, endpoints[i].name, gh_call_printf(call, "%.*s%s",
-			GH_STR_ARG(origin), endpoints[i].path));
+		r = js_set_str(json, endpoints[i].name, gh_call_printf(call, "%.*s%.*s%s",
+			GH_STR_ARG(origin), GH_STR_ARG(prefix), endpoints[i].path));
+	if (r == 0) /* clients are registered at one place for all tenants */
+		r = js_set_str(json, "registration_endpoint", gh_call_printf(call,
+			"%.*s/client-registration/v0.17/register", GH_STR_ARG(origin)));
 	if (r < 0) {
 		json_decref(json);
 		json = NULL;

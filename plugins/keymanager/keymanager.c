@@ -180,6 +180,8 @@ static const struct gh_mount_row mounts[] = {
 		.lane = GH_LANE_STORE, .max_body_bytes = 65536 },
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/client-registration/v0.17/register",
 		.handler = km_on_register, .lane = GH_LANE_CRYPTO, .max_body_bytes = 65536 },
+	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/t", .handler = km_on_tenant,
+		.lane = GH_LANE_CRYPTO, .max_body_bytes = 65536 },
 	{ .prefix = NULL },
 };
 

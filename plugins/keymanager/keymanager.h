@@ -10,7 +10,7 @@
  *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
  *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
  *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
- *   dcr.c         client registration
+ *   dcr.c         client registration                 tenants.c     the OAuth endpoints of one tenant
  *
  * Everything here may block: MAIN or POOL.
  */
@@ -33,11 +33,11 @@
 #include "lib/form/form.h"
 #include "lib/jose/jose.h"
 #include "lib/json/json.h"
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/keymanager/passwords.h"
 #include "plugins/keymanager/scopes.h"
 
-#define KM_TENANT ((struct gh_str){ MODEL_TENANT_DEFAULT, sizeof(MODEL_TENANT_DEFAULT) - 1 })
+#define KM_TENANT TENANT_DEFAULT /**< Keys, revocations and refresh tokens stand there for all. */
 #define KM_KEYS_MAX 16       /**< Keys that are kept imported. */
 #define KM_ROLLOUTS_MAX 8
 #define KM_ROLLOUT_WAIT_MS 2000
@@ -134,9 +134,8 @@ extern const struct gh_identity_v1 km_identity;
 /** Make the first administrator, or set the password that the options give. */
 int km_users_open(struct km *km, const struct km_config *config);
 void km_users_close(struct km *km);
-/** "name@tenant" in its parts; without '@' the default tenant. */
-void km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant);
-/** identity/1 authenticate, with the refusals counted.  @param peer  address of the client, who has
+/** identity/1 authenticate, with the refusals counted.  Nobody is known in a tenant that is disabled.
+ *   @param peer  address of the client, who has
  *  to wait after too many of them (GH_EAGAIN); n = 0: not known. */
 int km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password,
 	struct gh_str peer, struct gh_user **ret_user);
@@ -162,8 +161,13 @@ void km_backoff_tell(struct km *km, struct gh_str user, struct gh_str peer, int 
 /** Follow the feed for the scopes that deployed APIs declare.  @return 0 or a gh_err, logged. */
 int km_catalogue_open(struct km *km, const struct gh_feed *feed);
 void km_catalogue_close(struct km *km);
-/** scopes_other_fn; @p arg is the km. */
+/** scopes_other_fn; @p arg is a km_catalogue_of. */
 bool km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner);
+/** Whose scopes km_catalogue_allows() looks at: its @p arg. */
+struct km_catalogue_of {
+	struct km *km;
+	struct gh_str tenant;
+};
 /** A change of API scopes is followed: rollout/1. */
 extern const struct gh_rollout_v1 km_rollout;
 
@@ -176,10 +180,18 @@ struct km_client {
 	uint64_t rev;
 };
 
-/** @param tenant  BORROW until km_client_done().  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
+/** A client of that tenant.  @return 0, GH_ENOENT, GH_EIO, GH_ENOMEM. */
 int km_client_load(struct km *km, struct gh_str tenant, struct gh_str id,
 	struct km_client *ret_client);
-/** The client if the secret is right.  @return GH_EDENIED: unknown client or wrong secret. */
+/** A client of any tenant: its id is all that a request names.  @return as km_client_load(). */
+int km_client_find(struct km *km, struct gh_str id, struct km_client *ret_client);
+/** May users of that tenant sign in with it?  Those of its own; those of every tenant with a client
+ *  of the default one that belongs to no application: portals and tools of the operator. */
+bool km_client_serves(const struct km_client *client, struct gh_str tenant);
+/** Name of its owner, who is a user of its tenant. */
+struct gh_str km_client_owner(const struct km_client *client);
+/** The client if the secret is right and its tenant is active.  @return GH_EDENIED: unknown client
+ *  or wrong secret. */
 int km_client_authenticate(struct km *km, struct gh_str id, struct gh_str secret,
 	struct km_client *ret_client);
 /** Accepts a zeroed struct. */
@@ -269,6 +281,8 @@ struct km_request {
 	struct form_basic basic; /**< Wiped by km_request_done(). */
 	bool has_basic;
 	struct km_client client; /**< After km_request_client(). */
+	struct gh_str home;      /**< The tenant that the path names: "/t/<domain>/..."; or n = 0. */
+	struct gh_user *user;    /**< Introspection: an administrator asks, no client. */
 };
 
 /** 401: client authentication failed. */
@@ -281,6 +295,13 @@ void km_request_done(struct km_request *request);
 bool km_request_client(struct km_request *request);
 /** A form parameter that may stand once at most (RFC 6749, 3.2). */
 struct gh_str km_request_param(const struct km_request *request, const char *name);
+/** The tenant that a path names, "domain" of "/t/domain/..."; n = 0: none. */
+struct gh_str km_path_tenant(const struct gh_call *call);
+/** A user name as it is meant: one without a tenant is of the path's.  @return p = NULL: out of
+ *  memory. */
+struct gh_str km_request_username(const struct km_request *request, struct gh_str username);
+/** May users of that tenant get tokens with this client and path? */
+bool km_request_serves(const struct km_request *request, struct gh_str tenant);
 void km_reply_error(struct gh_call *call, const struct km_error *error);
 /** The error of a gh_err: 503 for GH_EAGAIN and GH_EIO, else 500; logged.  @return false, for the
  *  callers. */
@@ -295,6 +316,9 @@ bool km_require_method(struct gh_call *call, const char *allow);
 gh_handler km_on_token;                         /* grants.c */
 gh_handler km_on_revoke, km_on_introspect;      /* introspect.c */
 gh_handler km_on_userinfo, km_on_jwks, km_on_discovery;
+/** Answer discovery.  @param prefix  in front of the paths of the endpoints: "", "/t/<domain>". */
+void km_discover(struct km *km, struct gh_call *call, struct gh_str prefix);
 gh_handler km_on_register;                      /* dcr.c */
+gh_handler km_on_tenant;                        /* tenants.c: /t/<domain>/oauth2/... */
 
 #endif

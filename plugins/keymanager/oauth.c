@@ -113,6 +113,37 @@ read_basic(struct km_request *request)
 	return false;
 }
 
+struct gh_str
+km_path_tenant(const struct gh_call *call)
+{
+	struct gh_str path = gh_call_path(call);
+
+	if (path.n < 3 || memcmp(path.p, "/t/", 3) != 0)
+		return GH_STR_NONE;
+	struct gh_str rest = { path.p + 3, path.n - 3 };
+	const char *slash = memchr(rest.p, '/', rest.n);
+
+	return (struct gh_str){ rest.p, slash != NULL ? (size_t)(slash - rest.p) : rest.n };
+}
+
+struct gh_str
+km_request_username(const struct km_request *request, struct gh_str username)
+{
+	struct gh_str name, tenant;
+
+	if (request->home.n == 0)
+		return username;
+	tenant_split_user(username, request->home, &name, &tenant);
+	return gh_call_printf(request->call, "%.*s@%.*s", GH_STR_ARG(name), GH_STR_ARG(tenant));
+}
+
+bool
+km_request_serves(const struct km_request *request, struct gh_str tenant)
+{
+	return km_client_serves(&request->client, tenant) &&
+		(request->home.n == 0 || gh_str_eq(request->home, tenant));
+}
+
 bool
 km_request_init(struct km_request *request, struct km *km, struct gh_call *call)
 {
@@ -122,7 +153,8 @@ km_request_init(struct km_request *request, struct km *km, struct gh_call *call)
 	static const struct km_error twice = { 400, "invalid_request",
 		"A parameter must not be repeated" };
 
-	*request = (struct km_request){ .km = km, .call = call };
+	*request = (struct km_request){ .km = km, .call = call,
+		.home = km_path_tenant(call) };
 	if (!km_require_method(call, "POST"))
 		return false;
 	if (!form_is_type(gh_call_field(call, GH_STR("Content-Type")),
@@ -145,6 +177,7 @@ void
 km_request_done(struct km_request *request)
 {
 	km_client_done(request->km, &request->client);
+	block_free(request->user);
 	form_free(request->form);
 	crypto_wipe(&request->basic, sizeof(request->basic));
 }
@@ -173,6 +206,10 @@ km_request_client(struct km_request *request)
 	}
 	int r = km_client_authenticate(request->km, id, secret, &request->client);
 
+	if (r == 0 && request->home.n != 0 && !km_client_serves(&request->client, request->home)) {
+		km_client_done(request->km, &request->client);
+		r = GH_EDENIED; /* it is no client of the tenant that the path names */
+	}
 	if (r == GH_EDENIED)
 		km_reply_error(request->call, &km_bad_client);
 	else if (r < 0)

@@ -108,8 +108,8 @@ static int
 issue_application(struct km *km, const struct gh_token_request *request,
 	struct gh_token_issued *issued, char scopes[SCOPES_MAX])
 {
-	struct gh_str tenant = request->tenant.n != 0 ? request->tenant : KM_TENANT;
-	struct gh_str owner, owner_tenant;
+	struct gh_str tenant = request->tenant.n != 0 ? request->tenant : KM_TENANT, owner;
+	struct km_catalogue_of of = { km, tenant };
 	struct scopes_owner nobody = { NULL, 0 };
 	struct gh_user *user = NULL;
 	struct km_client client;
@@ -117,15 +117,15 @@ issue_application(struct km *km, const struct gh_token_request *request,
 
 	if (r < 0)
 		return r;
-	km_user_split(doc_str(client.body, "owner"), &owner, &owner_tenant);
+	owner = km_client_owner(&client);
 	if (request->scopes.n != 0)
-		r = km_user_lookup(km, owner_tenant, owner, &user);
+		r = km_user_lookup(km, tenant, owner, &user);
 	if (r == 0 || r == GH_ENOENT) {
 		struct scopes_owner roles = user != NULL ? km_user_owner(user) : nobody;
 
-		r = scopes_grant(request->scopes, &roles, km_catalogue_allows, km, scopes);
+		r = scopes_grant(request->scopes, &roles, km_catalogue_allows, &of, scopes);
 	}
-	struct km_access access = { .tenant = owner_tenant, .user = owner, .client_id = client.id,
+	struct km_access access = { .tenant = tenant, .user = owner, .client_id = client.id,
 		.scopes = gh_str_of(scopes), .validity_s = request->validity_s != 0
 			? request->validity_s : doc_int(client.body, "validity_s", 0) };
 
@@ -179,10 +179,12 @@ km_claims_tenant(const struct jose_claims *claims)
 	return claims->tenant.n != 0 ? claims->tenant : KM_TENANT;
 }
 
-/** Has it been revoked, or its client deleted?  @return 0, GH_EDENIED, GH_EIO, GH_ENOMEM. */
+/** Has it been revoked, its client deleted, or its tenant disabled?
+ *  @return 0, GH_EDENIED, GH_EIO, GH_ENOMEM. */
 static int
 check_state(struct km *km, const struct jose_claims *claims)
 {
+	struct gh_str tenant = km_claims_tenant(claims);
 	struct gh_docs_found *found;
 	struct km_client client;
 	int r;
@@ -194,13 +196,15 @@ check_state(struct km *km, const struct jose_claims *claims)
 		km_found_free(km, found);
 		return GH_EDENIED;
 	}
-	if (r != GH_ENOENT)
-		return r;
-	if (claims->client_id.n == 0)
-		return GH_OK; /* an internal key belongs to no client */
-	r = km_client_load(km, KM_TENANT, claims->client_id, &client);
-	if (r == 0)
-		km_client_done(km, &client);
+	if (r == GH_ENOENT)
+		r = tenant_check(&km->docs, tenant);
+	if (r == 0 && claims->client_id.n != 0) { /* an internal key belongs to no client */
+		r = km_client_find(km, claims->client_id, &client);
+		if (r == 0) {
+			r = km_client_serves(&client, tenant) ? GH_OK : GH_EDENIED;
+			km_client_done(km, &client);
+		}
+	}
 	return r == GH_ENOENT ? GH_EDENIED : r;
 }
 

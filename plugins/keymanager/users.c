@@ -55,21 +55,6 @@ wait_for_first_admin(struct km *km)
 
 /* ---- Users ----------------------------------------------------------------------------------- */
 
-void
-km_user_split(struct gh_str user, struct gh_str *ret_name, struct gh_str *ret_tenant)
-{
-	size_t at = user.n;
-
-	while (at > 0 && user.p[at - 1] != '@')
-		at--;
-	*ret_name = user;
-	*ret_tenant = KM_TENANT;
-	if (at == 0)
-		return; /* no '@' */
-	*ret_name = (struct gh_str){ user.p, at - 1 };
-	*ret_tenant = (struct gh_str){ user.p + at, user.n - at };
-}
-
 /** A user from its document, in one block. */
 static struct gh_user *
 user_new(const struct gh_doc *doc)
@@ -105,16 +90,18 @@ user_new(const struct gh_doc *doc)
 	return user;
 }
 
-/** The document of an enabled user.  @return GH_ENOENT also for one that is disabled. */
+/** The document of an enabled user of an active tenant.  @return GH_ENOENT also for others. */
 static int
 find_user(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_docs_found **ret_found)
 {
 	struct gh_docs_found *found;
 	int r;
 
-	if (name.n == 0 || name.n > KM_NAME_MAX || tenant.n == 0 || tenant.n > KM_NAME_MAX)
+	if (name.n == 0 || name.n > KM_NAME_MAX || memchr(name.p, '@', name.n) != NULL)
 		return GH_ENOENT;
 	r = wait_for_first_admin(km);
+	if (r == 0)
+		r = tenant_check(&km->docs, tenant);
 	if (r < 0)
 		return r;
 	r = km_get(km, tenant, "user", name, &found);
@@ -136,7 +123,7 @@ check_password(struct km *km, struct gh_str user, struct gh_str password, struct
 	struct gh_str name, tenant, phc = GH_STR_NONE;
 	int r;
 
-	km_user_split(user, &name, &tenant);
+	tenant_split_user(user, KM_TENANT, &name, &tenant);
 	r = find_user(km, tenant, name, &found);
 	if (r < 0 && r != GH_ENOENT)
 		return r;
@@ -171,6 +158,23 @@ km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name, struct g
 
 /* ---- The first administrator ----------------------------------------------------------------- */
 
+/** The body of an administrator's document.  @param[out] ret_body  malloc()ed. */
+static int
+admin_body(const char *phc, struct gh_str *ret_body)
+{
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "password", gh_str_of(phc));
+	doc_begin_array(&w, "roles");
+	doc_put_str(&w, NULL, GH_STR("admin"));
+	doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
+	doc_end(&w);
+	doc_put_bool(&w, "enabled", true);
+	doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
+	return doc_finish(&w, ret_body);
+}
+
 /** Write the user `admin`.  @param old  its document, or NULL: it must not exist yet.
  *  @return 0, GH_ECONFLICT: another node was first, or an error. */
 static int
@@ -178,24 +182,12 @@ store_admin(struct km *km, struct gh_str password, const struct gh_doc *old)
 {
 	char phc[PASSWORD_PHC_MAX];
 	struct gh_str body = GH_STR_NONE;
-	struct doc_writer w;
 	int r = passwords_hash(&km->passwords, password, phc);
 
 	if (r < 0)
 		return r;
-	if (old != NULL) {
-		r = doc_set(old->body, "password", DOC_OF_STR(gh_str_of(phc)), &body);
-	} else {
-		doc_writer_init(&w);
-		doc_put_str(&w, "password", gh_str_of(phc));
-		doc_begin_array(&w, "roles");
-		doc_put_str(&w, NULL, GH_STR("admin"));
-		doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
-		doc_end(&w);
-		doc_put_bool(&w, "enabled", true);
-		doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
-		r = doc_finish(&w, &body);
-	}
+	r = old != NULL ? doc_set(old->body, "password", DOC_OF_STR(gh_str_of(phc)), &body)
+		: admin_body(phc, &body);
 	if (r == 0) {
 		const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("user"), ADMIN, body,
 			old != NULL ? old->rev : GH_REV_NONE };
@@ -349,11 +341,16 @@ int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
 	struct gh_user **ret_user)
 {
-	int r = km_backoff_ask(km, user, peer);
+	struct gh_str name, tenant, counted = user;
+	int r;
 
+	tenant_split_user(user, KM_TENANT, &name, &tenant);
+	if (tenant_is_default(tenant))
+		counted = name; /* two spellings of a user are not twice as many attempts */
+	r = km_backoff_ask(km, counted, peer);
 	if (r == 0) {
 		r = check_password(km, user, password, ret_user);
-		km_backoff_tell(km, user, peer, r);
+		km_backoff_tell(km, counted, peer, r);
 	}
 	if (r == GH_EDENIED)
 		gh_metric_add(km->logins_refused, 1);
@@ -372,8 +369,18 @@ identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
 {
 	struct gh_str name, tenant;
 
-	km_user_split(user, &name, &tenant);
+	tenant_split_user(user, KM_TENANT, &name, &tenant);
 	return km_user_lookup(self, tenant, name, ret_user);
+}
+
+static int
+identity_admin_new(void *self, struct gh_str password, struct gh_str *ret_body)
+{
+	char phc[PASSWORD_PHC_MAX];
+	struct km *km = self;
+	int r = passwords_hash(&km->passwords, password, phc);
+
+	return r < 0 ? r : admin_body(phc, ret_body);
 }
 
 static void
@@ -384,4 +391,5 @@ identity_user_free(struct gh_user *user)
 
 const struct gh_identity_v1 km_identity = {
 	sizeof(km_identity), identity_authenticate, identity_lookup, identity_user_free,
+	identity_admin_new,
 };

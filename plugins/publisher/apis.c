@@ -8,6 +8,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/publisher/openapi.h"
 #include "plugins/publisher/publisher.h"
 
@@ -109,6 +110,9 @@ check_base(struct rest_context *ctx, const json_t *dto)
 
 	if (base.p == NULL)
 		return GH_ENOMEM;
+	if (tenant_has_prefix(base))
+		return rest_fail(ctx, 400, "The path %s cannot be had: what begins with /t belongs to "
+			"the tenant that follows", base.p);
 	int r = rest_find_equal(ctx, "api", "base", &base, 1, &found);
 
 	if (r == 0 && found->n > 0)
@@ -180,17 +184,34 @@ end_other_defaults(struct rest_context *ctx, struct gh_str name, struct gh_str i
 	return r;
 }
 
+/** What identifies an API stays as it is. */
+static int
+check_identity(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto)
+{
+	static const char *const names[] = { "name", "version", "context" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct gh_str now = doc_str(api->body, names[i]);
+
+		if (!gh_str_eq(js_str(dto, names[i]), now))
+			return rest_fail(ctx, 400, "'%s' cannot be changed: it is %.*s", names[i],
+				GH_STR_ARG(now));
+	}
+	return 0;
+}
+
 /* ---- Create ---------------------------------------------------------------------------------- */
 
-/** Who an API belongs to: an administrator may say so, otherwise it is the caller. */
+/** Who an API belongs to: an administrator may name a user of the tenant, otherwise it is the caller. */
 static struct gh_str
 provider_of(struct rest_context *ctx, const json_t *dto)
 {
-	struct gh_str provider = js_str(dto, "provider");
+	struct gh_str provider = js_str(dto, "provider"), name, tenant;
 
-	if (provider.n > 0 && rest_has_scope(ctx, "apim:admin"))
+	tenant_split_user(provider, ctx->tenant, &name, &tenant);
+	if (name.n > 0 && gh_str_eq(tenant, ctx->tenant) && rest_has_scope(ctx, "apim:admin"))
 		return provider;
-	return ctx->principal->user;
+	return ctx->user;
 }
 
 /** @param definition  made to agree with @p dto, and put as text. */
@@ -208,57 +229,86 @@ put_definition(struct doc_writer *w, json_t *definition, const json_t *dto)
 	return r;
 }
 
+/** What a new API begins with. */
 static int
-put_new(struct rest_context *ctx, struct gh_str id, json_t *dto, json_t *definition)
+put_new(struct rest_context *ctx, struct doc_writer *w, struct gh_str provider, const json_t *dto)
 {
 	struct gh_str base = base_of(ctx, dto);
-	struct doc_writer w;
-	int64_t now_s = publisher_now_s();
 
 	if (base.p == NULL)
 		return GH_ENOMEM;
-	doc_writer_init(&w);
-	doc_put_str(&w, "name", js_str(dto, "name"));
-	doc_put_str(&w, "version", js_str(dto, "version"));
-	doc_put_str(&w, "context", js_str(dto, "context"));
-	doc_put_str(&w, "base", base);
-	doc_put_str(&w, "provider", provider_of(ctx, dto));
-	doc_put_str(&w, "state", GH_STR("CREATED"));
-	doc_put_str(&w, "type", js_str(dto, "type"));
-	doc_put_bool(&w, "is_default", js_bool(dto, "isDefaultVersion", false));
-	doc_put_int(&w, "created_at_s", now_s);
-	doc_put_int(&w, "updated_at_s", now_s);
-	doc_put_int(&w, "next_revision", 1);
-	int r = put_definition(&w, definition, dto);
+	doc_put_str(w, "name", js_str(dto, "name"));
+	doc_put_str(w, "version", js_str(dto, "version"));
+	doc_put_str(w, "context", js_str(dto, "context"));
+	doc_put_str(w, "base", base);
+	doc_put_str(w, "provider", provider);
+	doc_put_str(w, "state", GH_STR("CREATED"));
+	doc_put_str(w, "type", js_str(dto, "type"));
+	doc_put_int(w, "created_at_s", publisher_now_s());
+	doc_put_int(w, "next_revision", 1);
+	return 0;
+}
 
+static int
+make_body(struct rest_context *ctx, const struct gh_doc *stored, struct gh_str provider, json_t *dto,
+	json_t *definition, struct gh_str *ret_body)
+{
+	struct doc_writer w;
+	struct gh_str patch;
+
+	doc_writer_init(&w);
+	int r = stored == NULL ? put_new(ctx, &w, provider, dto) : 0;
+
+	doc_put_bool(&w, "is_default", js_bool(dto, "isDefaultVersion", false));
+	doc_put_int(&w, "updated_at_s", publisher_now_s());
+	if (r == 0)
+		r = put_definition(&w, definition, dto);
 	publisher_dto_strip(dto);
 	doc_put_json(&w, "dto", dto);
 	if (r < 0) {
 		doc_writer_done(&w);
 		return r;
 	}
-	return rest_put_written(ctx, "api", id, &w, GH_REV_NONE);
+	if (stored == NULL)
+		return doc_finish(&w, ret_body);
+	r = doc_finish(&w, &patch);
+	if (r < 0)
+		return r;
+	r = doc_merge(stored->body, patch, ret_body);
+	free((void *)patch.p);
+	return r;
+}
+
+int
+publisher_api_draft(struct rest_context *ctx, const struct gh_doc *stored, struct gh_str provider,
+	json_t *dto, json_t *definition, struct gh_str *ret_body)
+{
+	int r = publisher_api_check(ctx, dto);
+
+	if (r == 0)
+		r = stored == NULL ? check_unique(ctx, dto) : check_identity(ctx, stored, dto);
+	if (r == 0 && js_bool(dto, "isDefaultVersion", false))
+		r = end_other_defaults(ctx, js_str(dto, "name"),
+			stored != NULL ? stored->id : GH_STR_NONE);
+	if (r == 0 && definition == NULL) {
+		definition = json_object();
+		r = rest_own_json(ctx, definition);
+	}
+	return r == 0 ? make_body(ctx, stored, provider, dto, definition, ret_body) : r;
 }
 
 int
 publisher_api_add(struct rest_context *ctx, json_t *dto, json_t *definition)
 {
 	char uuid[CRYPTO_UUID_LEN + 1];
+	struct gh_str body;
 	uint64_t rev = 0;
-	int r = publisher_api_check(ctx, dto);
+	int r = crypto_uuid(uuid);
 
 	if (r == 0)
-		r = check_unique(ctx, dto);
+		r = publisher_api_draft(ctx, NULL, provider_of(ctx, dto), dto, definition, &body);
 	if (r == 0)
-		r = crypto_uuid(uuid);
-	if (r == 0 && js_bool(dto, "isDefaultVersion", false))
-		r = end_other_defaults(ctx, js_str(dto, "name"), GH_STR_NONE);
-	if (r == 0 && definition == NULL) {
-		definition = json_object();
-		r = rest_own_json(ctx, definition);
-	}
-	if (r == 0)
-		r = put_new(ctx, gh_str_of(uuid), dto, definition);
+		r = rest_put(ctx, "api", gh_str_of(uuid), body, GH_REV_NONE);
 	if (r == 0)
 		r = rest_commit(ctx, &rev);
 	return r == 0 ? reply_api(ctx, 201, gh_str_of(uuid), rev) : r;
@@ -275,49 +325,17 @@ publisher_api_create(struct rest_context *ctx)
 
 /* ---- Replace --------------------------------------------------------------------------------- */
 
-/** What identifies an API stays as it is. */
-static int
-check_identity(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto)
-{
-	static const char *const names[] = { "name", "version", "context" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct gh_str now = doc_str(api->body, names[i]);
-
-		if (!gh_str_eq(js_str(dto, names[i]), now))
-			return rest_fail(ctx, 400, "'%s' cannot be changed: it is %.*s", names[i],
-				GH_STR_ARG(now));
-	}
-	return 0;
-}
-
 int
 publisher_api_replace(struct rest_context *ctx, const struct gh_doc *api, json_t *dto,
 	json_t *definition)
 {
-	bool is_default = js_bool(dto, "isDefaultVersion", false);
-	struct doc_writer w;
-	int r = publisher_api_check(ctx, dto);
+	bool is_default = js_bool(dto, "isDefaultVersion", false); /* draft takes it out */
+	struct gh_str body;
+	int r = publisher_api_draft(ctx, api, GH_STR_NONE, dto, definition, &body);
 
 	if (r == 0)
-		r = check_identity(ctx, api, dto);
-	if (r == 0 && is_default)
-		r = end_other_defaults(ctx, js_str(dto, "name"), api->id);
-	if (r == 0)
-		r = change_deployed(ctx, api, is_default, dto);
-	if (r < 0)
-		return r;
-	doc_writer_init(&w);
-	doc_put_bool(&w, "is_default", is_default);
-	doc_put_int(&w, "updated_at_s", publisher_now_s());
-	r = put_definition(&w, definition, dto);
-	publisher_dto_strip(dto);
-	doc_put_json(&w, "dto", dto);
-	if (r < 0) {
-		doc_writer_done(&w);
-		return r;
-	}
-	return publisher_api_put(ctx, api, &w);
+		r = rest_put(ctx, "api", api->id, body, api->rev);
+	return r == 0 ? change_deployed(ctx, api, is_default, dto) : r;
 }
 
 /** The stored definition as JSON, the context's. */
@@ -375,6 +393,8 @@ publisher_api_delete(struct rest_context *ctx)
 		r = rest_find_equal(ctx, "revision", "api", &api->id, 1, &found);
 	for (size_t i = 0; r == 0 && i < found->n; i++)
 		r = rest_delete(ctx, "revision", found->docs[i].id, GH_REV_ANY);
+	if (r == 0)
+		r = publisher_documents_remove(ctx, api->id, NULL);
 	if (r == 0)
 		r = rest_delete(ctx, "api", api->id, api->rev);
 	if (r == 0)

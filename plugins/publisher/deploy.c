@@ -9,6 +9,8 @@
 #include "lib/json/json.h"
 #include "plugins/publisher/publisher.h"
 
+#define TARGETS_MAX 500 /* environments in one request */
+
 /* ---- Every deployment of an API -------------------------------------------------------------- */
 
 int
@@ -48,6 +50,22 @@ publisher_deployments_remove(struct rest_context *ctx, struct gh_str api_id)
 	return r;
 }
 
+/** How many gateways serve it.  What cannot be known is not shown. */
+static void
+add_counts(struct rest_context *ctx, const struct gh_doc *deployment, json_t *row)
+{
+	const struct publisher *p = ctx->process;
+	struct environment_counts counts;
+	int64_t age_s = publisher_now_s() - doc_int(deployment->body, "deployed_at_s", 0);
+
+	if (p->nodes.n == 0 || environment_count(&p->nodes,
+		doc_str(deployment->body, "environment"), deployment->rev, age_s, &counts) < 0)
+		return;
+	json_object_set_new(row, "liveGatewayCount", json_integer(counts.live));
+	json_object_set_new(row, "deployedGatewayCount", json_integer(counts.deployed));
+	json_object_set_new(row, "failedGatewayCount", json_integer(counts.failed));
+}
+
 json_t *
 publisher_deployment_row(struct rest_context *ctx, const struct gh_doc *deployment)
 {
@@ -61,8 +79,9 @@ publisher_deployment_row(struct rest_context *ctx, const struct gh_doc *deployme
 		"displayOnDevportal", doc_bool(body, "display_on_devportal", true),
 		"deployedTime", at, "successDeployedTime", at);
 
-	(void)ctx;
 	json_decref(at);
+	if (row != NULL)
+		add_counts(ctx, deployment, row);
 	return row;
 }
 
@@ -154,6 +173,18 @@ put_api_part(struct doc_writer *w, const struct gh_doc *api)
 	doc_put_bool(w, "is_default", doc_bool(api->body, "is_default", false));
 }
 
+/** The backends that gateways of the environment may reach. */
+static void
+put_backends(struct doc_writer *w, const struct gh_doc *environment, const json_t *dto)
+{
+	struct gh_str type = environment_type(environment);
+
+	put_endpoints(w, "production",
+		gh_str_eq(type, GH_STR("sandbox")) ? NULL : dto, "production_endpoints");
+	put_endpoints(w, "sandbox",
+		gh_str_eq(type, GH_STR("production")) ? NULL : dto, "sandbox_endpoints");
+}
+
 /** What comes from the revision's snapshot. */
 static void
 put_revision_part(struct doc_writer *w, const struct gh_doc *revision, const json_t *dto)
@@ -168,8 +199,6 @@ put_revision_part(struct doc_writer *w, const struct gh_doc *revision, const jso
 	put_texts(w, "transport", js_array(dto, "transport"));
 	put_scopes(w, js_array(dto, "scopes"));
 	put_operations(w, js_array(dto, "operations"));
-	put_endpoints(w, "production", dto, "production_endpoints");
-	put_endpoints(w, "sandbox", dto, "sandbox_endpoints");
 }
 
 /* ---- Deploy ---------------------------------------------------------------------------------- */
@@ -181,46 +210,75 @@ static const struct rest_field target_schema[] = {
 	{ .type = REST_END },
 };
 
+/** Where a target leads; 400 when there is no such place, or it is not for the caller. */
 static int
-find_environment(struct rest_context *ctx, const json_t *target,
-	const struct publisher_environment **ret_environment)
+find_place(struct rest_context *ctx, const json_t *target, const struct gh_doc **ret_environment,
+	struct environment_vhost *ret_vhost)
 {
 	struct gh_str name = js_str(target, "name"), vhost = js_str(target, "vhost");
+	const struct gh_doc *environment;
+	int r = environment_by_name(ctx, name, &environment);
 
-	for (const struct publisher_environment *e = publisher_environments; e->name != NULL; e++) {
-		if (!gh_str_eq(name, gh_str_of(e->name)))
-			continue;
-		if (vhost.n > 0 && !gh_str_eq(vhost, gh_str_of(e->vhost)))
-			return rest_fail(ctx, 400,
-				"The environment %s has no virtual host '%.100s'", e->name,
-				vhost.p);
-		*ret_environment = e;
+	if (r == 0)
+		r = publisher_may_deploy(ctx, environment);
+	if (r == GH_ENOENT || r == GH_EDENIED)
+		return rest_fail(ctx, 400, "There is no gateway environment '%.*s'",
+			GH_STR_ARG(name));
+	if (r < 0)
+		return r;
+	if (!environment_vhost(environment, vhost, ret_vhost))
+		return rest_fail(ctx, 400, "The environment %.*s has no virtual host '%.*s'",
+			GH_STR_ARG(name), GH_STR_ARG(vhost));
+	*ret_environment = environment;
+	return 0;
+}
+
+/** Has the API a backend that gateways of the environment may reach? */
+static int
+check_backends(struct rest_context *ctx, const struct gh_doc *environment, const json_t *dto)
+{
+	struct gh_str type = environment_type(environment);
+	json_t *urls;
+	size_t n;
+
+	if (gh_str_eq(type, GH_STR("hybrid")))
 		return 0;
-	}
-	return rest_fail(ctx, 400, "There is no gateway environment '%.100s'", name.p);
+	bool is_sandbox = gh_str_eq(type, GH_STR("sandbox"));
+
+	urls = publisher_endpoints(dto, is_sandbox ? "sandbox_endpoints" : "production_endpoints");
+	n = json_array_size(urls);
+	json_decref(urls);
+	if (n > 0)
+		return 0;
+	return rest_fail(ctx, 400, "The environment %.*s is for %.*s only, and the revision has no "
+		"such endpoint", GH_STR_ARG(doc_str(environment->body, "name")), GH_STR_ARG(type));
 }
 
 static struct gh_str
-deployment_id(struct rest_context *ctx, const struct gh_doc *api, const char *environment)
+deployment_id(struct rest_context *ctx, const struct gh_doc *api, struct gh_str environment)
 {
-	return gh_call_printf(ctx->call, "%.*s/%s", GH_STR_ARG(api->id), environment);
+	return gh_call_printf(ctx->call, "%.*s/%.*s", GH_STR_ARG(api->id),
+		GH_STR_ARG(environment));
 }
 
-/** One target of a deployment request. */
-static int
-put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
-	const json_t *dto, const json_t *target)
+int
+publisher_deployment_put(struct rest_context *ctx, const struct gh_doc *api,
+	const struct gh_doc *revision, const json_t *dto, const json_t *target)
 {
-	const struct publisher_environment *environment;
+	const struct gh_doc *environment;
+	struct environment_vhost vhost;
 	const json_t *api_dto = publisher_stored_dto(api->body);
 	struct doc_writer w;
 	int r = rest_own_json(ctx, (json_t *)api_dto);
 
 	if (r == 0)
-		r = find_environment(ctx, target, &environment);
+		r = find_place(ctx, target, &environment, &vhost);
+	if (r == 0)
+		r = check_backends(ctx, environment, dto);
 	if (r < 0)
 		return r;
-	struct gh_str id = deployment_id(ctx, api, environment->name);
+	struct gh_str name = doc_str(environment->body, "name");
+	struct gh_str id = deployment_id(ctx, api, name);
 
 	if (id.p == NULL)
 		return GH_ENOMEM;
@@ -228,8 +286,9 @@ put_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct 
 	put_api_part(&w, api);
 	put_texts(&w, "tiers", js_array(api_dto, "policies"));
 	put_revision_part(&w, revision, dto);
-	doc_put_str(&w, "environment", gh_str_of(environment->name));
-	doc_put_str(&w, "vhost", gh_str_of(environment->vhost));
+	put_backends(&w, environment, dto);
+	doc_put_str(&w, "environment", name);
+	doc_put_str(&w, "vhost", vhost.host);
 	doc_put_bool(&w, "display_on_devportal", js_bool(target, "displayOnDevportal", true));
 	doc_put_int(&w, "deployed_at_s", publisher_now_s());
 	return rest_put_written(ctx, "deployment", id, &w, GH_REV_ANY);
@@ -258,13 +317,21 @@ reply_deployments(struct rest_context *ctx, const struct gh_doc *api, const stru
 	return r;
 }
 
-/** Whether the revision can be deployed at all. */
-static int
-check_deployable(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto,
+int
+publisher_deployable_check(struct rest_context *ctx, const struct gh_doc *api, const json_t *dto,
 	const json_t *targets)
 {
 	if (json_array_size(targets) == 0)
 		return rest_fail(ctx, 400, "The body names no environment to deploy to");
+	if (json_array_size(targets) > TARGETS_MAX)
+		return rest_fail(ctx, 400, "The body names more than %d environments", TARGETS_MAX);
+	for (size_t i = 0; i < json_array_size(targets); i++)
+		for (size_t k = 0; k < i; k++)
+			if (gh_str_eq(js_str(json_array_get(targets, i), "name"),
+				js_str(json_array_get(targets, k), "name")))
+				return rest_fail(ctx, 400, "The body names the environment "
+					"'%.*s' twice",
+					GH_STR_ARG(js_str(json_array_get(targets, i), "name")));
 	if (gh_str_eq(doc_str(api->body, "state"), GH_STR("RETIRED")))
 		return rest_fail(ctx, 400, "A retired API cannot be deployed");
 	if (!publisher_has_endpoint(dto))
@@ -294,12 +361,12 @@ publisher_deploy(struct rest_context *ctx)
 		r = rest_own_json(ctx, dto);
 	}
 	if (r == 0)
-		r = check_deployable(ctx, api, dto, targets);
+		r = publisher_deployable_check(ctx, api, dto, targets);
 	if (r < 0)
 		return r;
 	json_array_foreach(targets, i, target)
 		if (r == 0)
-			r = put_deployment(ctx, api, revision, dto, target);
+			r = publisher_deployment_put(ctx, api, revision, dto, target);
 	if (r == 0)
 		r = publisher_api_touch(ctx, api);
 	if (r == 0)
@@ -344,18 +411,20 @@ static int
 remove_deployment(struct rest_context *ctx, const struct gh_doc *api, const struct gh_doc *revision,
 	const json_t *target)
 {
-	const struct publisher_environment *environment;
+	struct gh_str name = js_str(target, "name"), vhost = js_str(target, "vhost");
+	struct gh_str id = deployment_id(ctx, api, name);
 	const struct gh_doc *deployment;
-	int r = find_environment(ctx, target, &environment);
+	int r = id.p != NULL ? rest_lookup(ctx, "deployment", id, &deployment) : GH_ENOMEM;
 
-	if (r < 0)
-		return r;
-	struct gh_str id = deployment_id(ctx, api, environment->name);
-
-	r = id.p != NULL ? rest_lookup(ctx, "deployment", id, &deployment) : GH_ENOMEM;
+	/* Whether the environment still exists does not matter. */
 	if (r == GH_ENOENT || (r == 0 &&
 	    !gh_str_eq(doc_str(deployment->body, "revision_id"), revision->id)))
-		return rest_fail(ctx, 400, "The revision is not deployed in %s", environment->name);
+		return rest_fail(ctx, 400, "The revision is not deployed in '%.*s'",
+			GH_STR_ARG(name));
+	if (r == 0 && vhost.n > 0 &&
+	    !gh_str_eq_nocase(doc_str(deployment->body, "vhost"), vhost))
+		return rest_fail(ctx, 400, "The revision is not deployed on the virtual host "
+			"'%.*s' of %.*s", GH_STR_ARG(vhost), GH_STR_ARG(name));
 	return r == 0 ? rest_delete(ctx, "deployment", id, deployment->rev) : r;
 }
 

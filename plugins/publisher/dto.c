@@ -8,6 +8,7 @@
  */
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/publisher/publisher.h"
 
 /** Members that clients send back unchanged; the document's own fields say them. */
@@ -42,13 +43,15 @@ json_t *
 publisher_api_dto(const struct gh_doc *api)
 {
 	json_t *dto = publisher_stored_dto(api->body), *head = json_object();
+	char context[TENANT_CONTEXT_MAX];
 	struct gh_str body = api->body;
 	int r = dto != NULL ? js_set_str(head, "id", api->id) : GH_ENOMEM;
 
 	if (r == 0)
 		r = js_set_str(head, "name", doc_str(body, "name"));
 	if (r == 0)
-		r = js_set_str(head, "context", doc_str(body, "context"));
+		r = js_set_str(head, "context",
+			tenant_context(api->tenant, doc_str(body, "context"), context));
 	if (r == 0)
 		r = js_set_str(head, "version", doc_str(body, "version"));
 	if (r == 0)
@@ -63,7 +66,7 @@ publisher_api_dto(const struct gh_doc *api)
 	if (r == 0)
 		r = js_set(head, "revisionId", json_integer(0));
 	if (r == 0)
-		r = js_set(head, "hasThumbnail", json_false());
+		r = js_set(head, "hasThumbnail", json_boolean(doc_bool(body, "has_thumbnail", false)));
 	if (r == 0)
 		r = js_set(head, "createdTime", publisher_time(doc_int(body, "created_at_s", 0)));
 	if (r == 0)

@@ -158,6 +158,50 @@ publisher_import_openapi(struct rest_context *ctx)
 	return r == 0 ? publisher_api_add(ctx, dto, definition) : r;
 }
 
+/** {"isValid", "info" or "errors"} of a definition. */
+static json_t *
+validation_to_json(const json_t *definition)
+{
+	const json_t *info = js_object(definition, "info");
+	json_t *context = reduced(js_str(info, "title"), "-_.~", 200, true);
+	json_t *endpoints = json_array(), *json;
+	char url[URL_MAX];
+
+	if (openapi_server(definition, url, sizeof(url)))
+		json_array_append_new(endpoints, json_string(url));
+	json = json_pack("{s:b,s:{s:s,s:s,s:o,s:s,s:s,s:o}}", "isValid", 1, "info",
+		"name", js_str(info, "title").p, "version", js_str(info, "version").p,
+		"context", json_sprintf("/%s", json_string_value(context)),
+		"description", js_str_or(info, "description", GH_STR("")).p,
+		"openAPIVersion", js_str(definition, "openapi").p, "endpoints", endpoints);
+	json_decref(context);
+	return json;
+}
+
+int
+publisher_validate_openapi(struct rest_context *ctx)
+{
+	static const char *const names[] = { "file", "inlineAPIDefinition", NULL };
+	struct upload upload = { .n = 0 };
+	const struct multipart_part *part = NULL;
+	json_t *definition = NULL;
+	char error[OPENAPI_ERROR_SIZE];
+	int r = rest_multipart(ctx, upload.parts, PARTS_MAX, &upload.n);
+
+	for (size_t i = 0; part == NULL && names[i] != NULL; i++)
+		part = multipart_find(upload.parts, upload.n, names[i]);
+	if (r == 0 && part == NULL)
+		return read_definition(ctx, &upload, names, &definition); /* says what is missing */
+	if (r == 0)
+		r = openapi_parse(part->body, &definition, error);
+	if (part != NULL && (r == GH_EINVAL || r == GH_ETOOBIG))
+		return rest_reply(ctx, 200, json_pack("{s:b,s:[{s:s,s:s,s:s}]}", "isValid", 0,
+			"errors", "code", "900754", "message", error, "description", error));
+	if (r == 0)
+		r = rest_own_json(ctx, definition);
+	return r == 0 ? rest_reply(ctx, 200, validation_to_json(definition)) : r;
+}
+
 /** The definition of a request to replace one: multipart, or itself as JSON or YAML. */
 static int
 read_replacement(struct rest_context *ctx, json_t **ret_definition)

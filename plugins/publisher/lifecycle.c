@@ -118,7 +118,7 @@ put_history(struct rest_context *ctx, struct doc_writer *w, const struct gh_doc 
 	doc_begin_map(w, NULL);
 	doc_put_str(w, "from", doc_str(api->body, "state"));
 	doc_put_str(w, "to", to);
-	doc_put_str(w, "user", ctx->principal->user);
+	doc_put_str(w, "user", ctx->user);
 	doc_put_int(w, "at_s", publisher_now_s());
 	doc_end(w);
 	doc_end(w);
@@ -132,15 +132,35 @@ remove_subscription(struct rest_context *ctx, const struct gh_doc *subscription,
 	return rest_delete(ctx, "subscription", subscription->id, subscription->rev);
 }
 
-/** Remove the API's subscriptions, within the batch. */
-static int
-remove_subscriptions(struct rest_context *ctx, const struct gh_doc *api)
+int
+publisher_subscriptions_remove(struct rest_context *ctx, struct gh_str api_id)
 {
 	struct gh_find find = {
-		.kind = GH_STR("subscription"), .index = "api", .equal = &api->id, .equal_count = 1,
+		.kind = GH_STR("subscription"), .index = "api", .equal = &api_id, .equal_count = 1,
 	};
 
 	return rest_find_each(ctx, &find, remove_subscription, NULL);
+}
+
+/** The API's body in another state. */
+static int
+body_in_state(struct rest_context *ctx, const struct gh_doc *api, struct gh_str state,
+	struct gh_str *ret_body)
+{
+	struct gh_str changes;
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "state", state);
+	doc_put_int(&w, "updated_at_s", publisher_now_s());
+	put_history(ctx, &w, api, state);
+	int r = doc_finish(&w, &changes);
+
+	if (r == 0) {
+		r = doc_merge(api->body, changes, ret_body);
+		free((void *)changes.p);
+	}
+	return r;
 }
 
 /** Bring one API into a state: its document, what is deployed of it, its subscriptions. */
@@ -148,17 +168,14 @@ static int
 enter_state(struct rest_context *ctx, const struct gh_doc *api, struct gh_str state)
 {
 	struct doc_writer w;
-	struct gh_str changes = GH_STR_NONE;
-	int r = 0;
+	struct gh_str changes = GH_STR_NONE, body;
+	int r = body_in_state(ctx, api, state, &body);
 
-	doc_writer_init(&w);
-	doc_put_str(&w, "state", state);
-	doc_put_int(&w, "updated_at_s", publisher_now_s());
-	put_history(ctx, &w, api, state);
-	r = publisher_api_put(ctx, api, &w);
+	if (r == 0)
+		r = rest_put(ctx, "api", api->id, body, api->rev);
 	if (r == 0 && gh_str_eq(state, GH_STR("RETIRED"))) {
 		r = publisher_deployments_remove(ctx, api->id);
-		return r == 0 ? remove_subscriptions(ctx, api) : r;
+		return r == 0 ? publisher_subscriptions_remove(ctx, api->id) : r;
 	}
 	if (r == 0) {
 		doc_writer_init(&w);
@@ -168,6 +185,34 @@ enter_state(struct rest_context *ctx, const struct gh_doc *api, struct gh_str st
 	if (r == 0)
 		r = publisher_deployments_change(ctx, api->id, changes);
 	free((void *)changes.p);
+	return r;
+}
+
+int
+publisher_lifecycle_reach(struct rest_context *ctx, struct gh_doc *api, struct gh_str state)
+{
+	struct gh_str now = doc_str(api->body, "state"), body;
+	int r = 0;
+
+	if (!lifecycle_is_state(state))
+		return rest_fail(ctx, 400, "'lifeCycleStatus' is no state of an API: %.*s",
+			(int)(state.n < 40 ? state.n : 40), state.p);
+	while (r == 0 && !gh_str_eq(now, state)) {
+		const struct lifecycle_row *row = lifecycle_step(now, state);
+
+		if (row == NULL)
+			return rest_fail(ctx, 400, "No event leads from the state %s to %s",
+				lifecycle_label_of(now), lifecycle_label_of(state));
+		if (strcmp(row->to, "PUBLISHED") == 0)
+			r = check_publishable(ctx, api);
+		if (r == 0)
+			r = body_in_state(ctx, api, gh_str_of(row->to), &body);
+		if (r < 0)
+			break;
+		free((void *)(uintptr_t)api->body.p);
+		api->body = body;
+		now = doc_str(api->body, "state");
+	}
 	return r;
 }
 

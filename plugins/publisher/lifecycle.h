@@ -18,6 +18,11 @@ extern const struct lifecycle_row lifecycle_rows[];
 
 /** The row for an event in a state; NULL: not possible. */
 const struct lifecycle_row *lifecycle_find(struct gh_str state, struct gh_str event);
+/** The first row of the shortest way from a state to another one; NULL: there is no way, or it is the
+ *  same state. */
+const struct lifecycle_row *lifecycle_step(struct gh_str from, struct gh_str to);
+/** Is it the name of a state? */
+bool lifecycle_is_state(struct gh_str state);
 /** "Published" for "PUBLISHED". */
 const char *lifecycle_label(const char *state);
 const char *lifecycle_label_of(struct gh_str state);

@@ -44,6 +44,56 @@ lifecycle_find(struct gh_str state, struct gh_str event)
 	return NULL;
 }
 
+#define STATES (sizeof(labels) / sizeof(labels[0]))
+
+static size_t
+index_of(struct gh_str state)
+{
+	size_t i = 0;
+
+	while (i < STATES && !gh_str_eq(state, gh_str_of(labels[i].state)))
+		i++;
+	return i;
+}
+
+bool
+lifecycle_is_state(struct gh_str state)
+{
+	return index_of(state) < STATES;
+}
+
+const struct lifecycle_row *
+lifecycle_step(struct gh_str from, struct gh_str to)
+{
+	size_t distance[STATES + 1]; /* to the end; the last one is of what is no state */
+	const struct lifecycle_row *best = NULL;
+	size_t best_distance = STATES;
+
+	for (size_t i = 0; i <= STATES; i++)
+		distance[i] = STATES;
+	if (!lifecycle_is_state(to) || gh_str_eq(from, to))
+		return NULL;
+	distance[index_of(to)] = 0;
+	for (size_t pass = 0; pass < STATES; pass++) {
+		for (const struct lifecycle_row *row = lifecycle_rows; row->event != NULL; row++) {
+			size_t *at = &distance[index_of(gh_str_of(row->from))];
+			size_t next = distance[index_of(gh_str_of(row->to))];
+
+			if (next + 1 < *at)
+				*at = next + 1;
+		}
+	}
+	for (const struct lifecycle_row *row = lifecycle_rows; row->event != NULL; row++) {
+		size_t d = distance[index_of(gh_str_of(row->to))];
+
+		if (gh_str_eq(from, gh_str_of(row->from)) && d < best_distance) {
+			best = row;
+			best_distance = d;
+		}
+	}
+	return best;
+}
+
 const char *
 lifecycle_label(const char *state)
 {

@@ -231,9 +231,8 @@ check_paths(const json_t *root, char *error)
 	return r;
 }
 
-/** JSON begins with a brace; everything else is read as YAML. */
-static int
-parse_text(struct gh_str text, json_t **ret_json, char *error)
+int
+openapi_parse_text(struct gh_str text, json_t **ret_json, char *error)
 {
 	struct yaml_doc *doc = NULL;
 	char why[200] = "";
@@ -243,7 +242,7 @@ parse_text(struct gh_str text, json_t **ret_json, char *error)
 	while (blank < text.n && strchr(" \t\r\n", text.p[blank]) != NULL && text.p[blank] != '\0')
 		blank++;
 	if (blank == text.n)
-		return fail(error, "The definition is empty");
+		return fail(error, "It is empty");
 	if (text.p[blank] == '{') {
 		r = js_parse(text, NULL, ret_json, why, sizeof(why));
 		return r == 0 || r == GH_ENOMEM ? r : fail(error, "The JSON is malformed: %s", why);
@@ -259,7 +258,7 @@ int
 openapi_parse(struct gh_str text, json_t **ret_definition, char *error)
 {
 	json_t *root = NULL;
-	int r = parse_text(text, &root, error);
+	int r = openapi_parse_text(text, &root, error);
 
 	if (r == 0 && !json_is_object(root))
 		r = fail(error, "The definition is no object");

@@ -24,6 +24,9 @@ const char *openapi_verb_of(const char *field);
 /** The field of a verb: "get" for "GET"; NULL: there is no such verb. */
 const char *openapi_field_of(const char *verb);
 
+/** Parse a text as JSON when it begins with a brace, else as YAML.
+ *  @param[out] ret_json  a new reference.  @return as openapi_parse(). */
+int openapi_parse_text(struct gh_str text, json_t **ret_json, char *error);
 /** Parse and check a definition, JSON or YAML.
  *  @param[out] ret_definition  a new reference.
  *  @param[out] error  on failure: a sentence; OPENAPI_ERROR_SIZE bytes.

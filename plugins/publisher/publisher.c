@@ -14,6 +14,9 @@
 #define VIEW "apim:api_view apim:api_manage "
 #define TRANSFER "apim:api_import_export apim:api_product_import_export"
 #define REVISION "apim:api_create apim:api_manage apim:api_publish"
+#define DOCUMENT_VIEW VIEW "apim:document_manage"
+#define DOCUMENT_CHANGE "apim:api_create apim:api_manage apim:document_manage"
+#define DOCUMENT_CREATE DOCUMENT_CHANGE " apim:document_create"
 #define TIERS "apim:api_view apim:tier_view apim:tier_manage"
 #define BLOCK "apim:subscription_block apim:subscription_manage"
 
@@ -25,6 +28,11 @@ static const struct rest_route routes[] = {
 	{ "POST", "/apis", "apim:api_create apim:api_manage", publisher_api_create },
 	{ "POST", "/apis/import-openapi", "apim:api_create apim:api_manage",
 		publisher_import_openapi },
+	{ "POST", "/apis/validate-openapi", "apim:api_create apim:api_manage",
+		publisher_validate_openapi },
+	{ "POST", "/apis/import", "apim:api_import_export apim:admin", publisher_archive_import },
+	{ "GET", "/apis/export", VIEW "apim:api_publish apim:api_create apim:api_import_export",
+		publisher_archive_export },
 	{ "GET", "/apis/{apiId}", VIEW TRANSFER, publisher_api_get },
 	{ "PUT", "/apis/{apiId}", REVISION, publisher_api_update },
 	{ "DELETE", "/apis/{apiId}", "apim:api_delete apim:api_manage apim:api_import_export",
@@ -57,6 +65,21 @@ static const struct rest_route routes[] = {
 		publisher_lifecycle_get },
 	{ "GET", "/apis/{apiId}/lifecycle-history", VIEW "apim:api_publish",
 		publisher_lifecycle_history },
+
+	{ "GET", "/apis/{apiId}/thumbnail", VIEW, publisher_thumbnail_get },
+	{ "PUT", "/apis/{apiId}/thumbnail", REVISION, publisher_thumbnail_put },
+	{ "GET", "/apis/{apiId}/documents", DOCUMENT_VIEW, publisher_document_list },
+	{ "POST", "/apis/{apiId}/documents", DOCUMENT_CREATE, publisher_document_create },
+	{ "POST", "/apis/{apiId}/documents/validate", DOCUMENT_CREATE, publisher_document_check },
+	{ "GET", "/apis/{apiId}/documents/{documentId}", DOCUMENT_VIEW, publisher_document_get },
+	{ "PUT", "/apis/{apiId}/documents/{documentId}", DOCUMENT_CHANGE,
+		publisher_document_update },
+	{ "DELETE", "/apis/{apiId}/documents/{documentId}", DOCUMENT_CHANGE,
+		publisher_document_delete },
+	{ "GET", "/apis/{apiId}/documents/{documentId}/content", DOCUMENT_VIEW,
+		publisher_content_get },
+	{ "POST", "/apis/{apiId}/documents/{documentId}/content", DOCUMENT_CREATE,
+		publisher_content_put },
 
 	{ "GET", "/subscriptions", "apim:api_view apim:subscription_view apim:subscription_manage",
 		publisher_subscription_list },
@@ -91,10 +114,12 @@ open_publisher(void *process, const void *config, struct gh_inst *inst)
 
 	if (r < 0)
 		gh_inst_log(inst, LOG_ERR, "a needed service is missing: %s", gh_strerror(r));
+	environment_nodes_bind(inst, &p->nodes);
+	identity_bind(inst, &p->identities);
 	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ GH_CHAIN_MANAGEMENT, "/api/am/publisher", .handler = handle, .lane = GH_LANE_STORE,

@@ -9,8 +9,6 @@
 #include "lib/json/json.h"
 #include "plugins/publisher/publisher.h"
 
-#define REVISIONS_MAX 5 /* of one API, as in the reference */
-
 static const struct rest_field revision_schema[] = {
 	{ "description", REST_STRING, .max = 255, .dflt = "\"\"" },
 	{ .type = REST_END },
@@ -49,8 +47,8 @@ revision_row(struct rest_context *ctx, const struct gh_doc *revision)
 		"deploymentInfo", deployments_of(ctx, revision));
 }
 
-static int
-revisions_of(struct rest_context *ctx,
+int
+publisher_revisions_of(struct rest_context *ctx,
 	const struct gh_doc *api, const struct gh_docs_found **ret_found)
 {
 	return rest_find_equal(ctx, "revision", "api", &api->id, 1, ret_found);
@@ -82,27 +80,36 @@ revision_of_path(struct rest_context *ctx, const struct gh_doc **ret_api,
 		ret_revision);
 }
 
+int
+publisher_revision_body(const struct gh_doc *api, struct gh_str description, struct gh_str *ret_body)
+{
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "api_id", api->id);
+	doc_put_int(&w, "number", doc_int(api->body, "next_revision", 1));
+	doc_put_str(&w, "description", description);
+	doc_put_int(&w, "created_at_s", publisher_now_s());
+	doc_put_map(&w, "dto", doc_map(api->body, "dto"));
+	doc_put_str(&w, "definition", doc_str(api->body, "definition"));
+	return doc_finish(&w, ret_body);
+}
+
 /** The snapshot, and the API with its next number. */
 static int
 put_revision(struct rest_context *ctx, const struct gh_doc *api, struct gh_str id,
 	struct gh_str description)
 {
-	int64_t number = doc_int(api->body, "next_revision", 1);
 	struct doc_writer w;
+	struct gh_str body;
+	int r = publisher_revision_body(api, description, &body);
 
-	doc_writer_init(&w);
-	doc_put_str(&w, "api_id", api->id);
-	doc_put_int(&w, "number", number);
-	doc_put_str(&w, "description", description);
-	doc_put_int(&w, "created_at_s", publisher_now_s());
-	doc_put_map(&w, "dto", doc_map(api->body, "dto"));
-	doc_put_str(&w, "definition", doc_str(api->body, "definition"));
-	int r = rest_put_written(ctx, "revision", id, &w, GH_REV_NONE);
-
+	if (r == 0)
+		r = rest_put(ctx, "revision", id, body, GH_REV_NONE);
 	if (r < 0)
 		return r;
 	doc_writer_init(&w);
-	doc_put_int(&w, "next_revision", number + 1);
+	doc_put_int(&w, "next_revision", doc_int(api->body, "next_revision", 1) + 1);
 	return publisher_api_put(ctx, api, &w);
 }
 
@@ -118,11 +125,11 @@ publisher_revision_create(struct rest_context *ctx)
 	if (r == 0)
 		r = rest_body(ctx, revision_schema, &request);
 	if (r == 0)
-		r = revisions_of(ctx, api, &found);
-	if (r == 0 && found->n >= REVISIONS_MAX)
+		r = publisher_revisions_of(ctx, api, &found);
+	if (r == 0 && found->n >= PUBLISHER_REVISIONS_MAX)
 		return rest_fail(ctx, 400,
 			"The API has %d revisions, which is the maximum; delete one first",
-			REVISIONS_MAX);
+			PUBLISHER_REVISIONS_MAX);
 	if (r == 0)
 		r = crypto_uuid(uuid);
 	if (r == 0)
@@ -156,7 +163,7 @@ reply_revisions(struct rest_context *ctx, const struct gh_doc *api)
 	struct gh_str query = rest_query(ctx, "query");
 	const struct gh_docs_found *found;
 	json_t *list = json_array();
-	int r = revisions_of(ctx, api, &found);
+	int r = publisher_revisions_of(ctx, api, &found);
 
 	for (size_t i = 0; r == 0 && i < found->n; i++)
 		if (is_asked_for(ctx, &found->docs[i], query) &&

@@ -7,6 +7,7 @@
  * exactly, and every candidate is compared with all conditions.
  */
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/publisher/publisher.h"
 #include "plugins/publisher/query.h"
 
@@ -108,6 +109,10 @@ search(struct rest_context *ctx, rest_row_fn *row)
 	if (query_parse(rest_query(ctx, "query"), &state.query, &why) < 0)
 		return rest_fail(ctx, 400,
 			"The query parameter 'query' cannot be understood: %s", why);
+	for (size_t i = 0; i < state.query.n; i++)
+		if (state.query.terms[i].attribute == QUERY_CONTEXT)
+			state.query.terms[i].value = tenant_context_inner(ctx->tenant,
+				state.query.terms[i].value);
 	choose_index(&state.query, values, &find);
 	find.descending = gh_str_eq_nocase(rest_query(ctx, "sortOrder"), GH_STR("desc"));
 	r = rest_find_each(ctx, &find, collect, &state);

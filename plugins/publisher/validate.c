@@ -4,6 +4,7 @@
  * @brief What an API must look like before it is stored.
  */
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "lib/uri/uri.h"
 #include "plugins/publisher/openapi.h"
 #include "plugins/publisher/publisher.h"
@@ -52,8 +53,6 @@ is_context(struct gh_str s)
 {
 	if (s.n > 0 && s.p[0] == '/')
 		s = (struct gh_str){ s.p + 1, s.n - 1 };
-	if (s.n >= 2 && memcmp(s.p, "t/", 2) == 0)
-		return false; /* tenants have it */
 	for (;;) {
 		const char *slash = s.n > 0 ? memchr(s.p, '/', s.n) : NULL;
 		struct gh_str segment = { s.p, slash != NULL ? (size_t)(slash - s.p) : s.n };
@@ -374,14 +373,28 @@ check_transport(struct rest_context *ctx, const json_t *dto)
 	return 0;
 }
 
+/** The context with its slash and without the tenant's prefix, which is put before it again where
+ *  clients and gateways see it. */
+static int
+check_context(struct rest_context *ctx, json_t *dto)
+{
+	struct gh_str context = js_str(dto, "context");
+
+	if (context.p[0] != '/')
+		context = gh_call_printf(ctx->call, "/%s", context.p);
+	if (context.p == NULL)
+		return GH_ENOMEM;
+	context = tenant_context_inner(ctx->tenant, context);
+	if (tenant_has_prefix(context))
+		return rest_fail(ctx, 400, "'context' must not begin with /t, which tenants have");
+	return js_set_str(dto, "context", context);
+}
+
 int
 publisher_api_check(struct rest_context *ctx, json_t *dto)
 {
-	struct gh_str context = js_str(dto, "context");
-	int r = 0;
+	int r = check_context(ctx, dto);
 
-	if (context.p[0] != '/')
-		r = js_set(dto, "context", json_sprintf("/%s", context.p));
 	if (r == 0)
 		r = check_transport(ctx, dto);
 	if (r == 0)

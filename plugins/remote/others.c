@@ -65,7 +65,8 @@ identity_user_free(struct gh_user *user)
 }
 
 const struct gh_identity_v1 remote_identity = {
-	sizeof(remote_identity), identity_authenticate, identity_lookup, identity_user_free,
+	.size = sizeof(remote_identity), .authenticate = identity_authenticate,
+	.lookup = identity_lookup, .user_free = identity_user_free,
 };
 
 /* ---- rollout/1 ------------------------------------------------------------------------------- */

@@ -83,6 +83,7 @@ struct process {
 	pthread_mutex_t lock;
 	struct throttle_policies *published; /* lock */
 	uint64_t published_seq;              /* lock */
+	struct gh_feed_reader reader;        /* what the feed may ask us */
 	bool *has_worker;                    /* lock: those between worker_start() and _stop() */
 	struct gh_metric *refused[LEVELS], *unknown, *keys;
 };
@@ -526,6 +527,8 @@ publish(void *arg, uint64_t seq)
 		p->published = p->next;
 		p->next = NULL;
 	}
+	if (seq < p->published_seq)
+		follow_acks_restart(&p->acks); /* another history */
 	p->published_seq = seq;
 	int r = post_tables(p);
 
@@ -687,6 +690,9 @@ open_throttle(void *process, const void *config, struct gh_inst *inst)
 		r = follow_acks_init(&p->acks, gh_worker_count(inst));
 	if (r == 0)
 		r = follow_init(&p->follow, &feed, &follow_ops, p);
+	p->reader.rollout = (struct gh_rollout){ &rollout_v1, p };
+	if (r == 0)
+		r = follow_attach(&p->follow, &p->reader);
 	if (r == 0)
 		r = follow_snapshot(&p->follow);
 	if (r == 0 && pthread_create(&p->follower, NULL, follow_policies, &p->follow) != 0)

@@ -254,3 +254,12 @@ ldb_feed_wake(void *self)
 	pthread_cond_broadcast(&p->writer.news);
 	pthread_mutex_unlock(&p->writer.lock);
 }
+
+int
+ldb_feed_history(void *self, uint8_t ret_id[GH_FEED_HISTORY_BYTES])
+{
+	const struct ldb *p = self;
+
+	memcpy(ret_id, p->db.history, GH_FEED_HISTORY_BYTES);
+	return GH_OK;
+}

@@ -146,7 +146,7 @@ static const struct gh_docs_v1 docs = {
 
 static const struct gh_feed_v1 feed = {
 	.size = sizeof(feed), .snapshot = ldb_feed_snapshot, .read = ldb_feed_read,
-	.wake = ldb_feed_wake,
+	.wake = ldb_feed_wake, .history = ldb_feed_history,
 };
 
 static const struct gh_series_v1 series = {

@@ -158,6 +158,7 @@ struct ldb_db {
 	bool is_draining;            /**< lock: no new users, it is being opened again. */
 	atomic_bool is_broken;       /**< A write failed; none goes on until it was opened again. */
 	bool is_explained;           /**< Why it cannot be opened again was logged; the writer's. */
+	uint8_t history[GH_FEED_HISTORY_BYTES]; /**< Of the feed; fixed after ldb_schema_open(). */
 };
 
 /** Open or create.  Failures are logged as a sentence that names the directory.  MAIN.
@@ -222,7 +223,8 @@ int ldb_iter_end(struct ldb_db *db, leveldb_iterator_t *it, int r);
 
 /* ---- schema.c ------------------------------------------------------------------------------ */
 
-/** Check or write the version of the layout; make the indexes anew that lib/model changed.
+/** Check or write the version of the layout; make the indexes anew that lib/model changed; find out
+ *  which history the feed belongs to.
  *  @return 0, GH_EVERSION (newer, or not ours), GH_ECONFLICT (a new unique index does not hold),
  *  GH_EIO, GH_ENOMEM; all logged. */
 int ldb_schema_open(struct ldb_db *db);
@@ -401,6 +403,7 @@ int ldb_feed_deliver(uint64_t seq, struct gh_str record, gh_feed_fn *fn, void *a
 int ldb_feed_snapshot(void *self, gh_feed_fn *fn, void *arg, uint64_t *ret_seq);
 int ldb_feed_read(void *self, uint64_t after_seq, uint64_t wait_ms, gh_feed_fn *fn, void *arg);
 void ldb_feed_wake(void *self);
+int ldb_feed_history(void *self, uint8_t ret_id[GH_FEED_HISTORY_BYTES]);
 
 int ldb_series_write(void *self, const struct gh_series_row *rows, size_t n);
 int ldb_series_scan(void *self, struct gh_str series, uint64_t from_s, uint64_t to_s,

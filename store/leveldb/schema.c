@@ -7,6 +7,8 @@
  * declares another one, the entries of that kind are made anew before the node starts.
  */
 #include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "store/leveldb/leveldb.h"
@@ -274,11 +276,56 @@ out:
 	return r;
 }
 
+/* ---- History of the feed ------------------------------------------------------------------- */
+
+/** The id is kept beside the inode of the directory: a database that was put in the place of another
+ *  one (a backup, a copy) begins a history of its own, so that no follower takes its sequences for
+ *  those that it knows.  A copy that needed no new history costs each follower one snapshot. */
+static int
+check_history(struct ldb_db *db, struct ldb_overlay *news)
+{
+	struct ldb_buf key = { .n = 0 }, value = { .n = 0 };
+	struct gh_str stored = GH_STR_NONE, rest, id;
+	struct stat st;
+	uint64_t inode = 0;
+
+	ldb_key_meta(&key, "history");
+	int r = key.has_failed ? GH_ENOMEM : get(db, ldb_buf_str(&key), &stored);
+
+	if (r < 0 && r != GH_ENOENT)
+		goto out;
+	r = stat(db->dir, &st) == 0 ? GH_OK : GH_EIO;
+	if (r < 0)
+		goto out;
+	rest = stored;
+	if (ldb_take(&rest, GH_FEED_HISTORY_BYTES, &id) && ldb_take_uint(&rest, 8, &inode) &&
+	    inode == (uint64_t)st.st_ino) {
+		memcpy(db->history, id.p, id.n);
+		goto out;
+	}
+	if (getrandom(db->history, sizeof(db->history), 0) != sizeof(db->history)) {
+		r = GH_EIO;
+		goto out;
+	}
+	ldb_put_str(&value, (struct gh_str){ (const char *)db->history, sizeof(db->history) });
+	ldb_put_uint(&value, (uint64_t)st.st_ino, 8);
+	r = value.has_failed ? GH_ENOMEM
+		: ldb_overlay_put(news, ldb_buf_str(&key), ldb_buf_str(&value));
+out:
+	leveldb_free((void *)stored.p);
+	ldb_buf_free(&key);
+	ldb_buf_free(&value);
+	return r;
+}
+
 int
 ldb_schema_open(struct ldb_db *db)
 {
 	struct ldb_overlay news = { .n = 0 };
 	int r = check_version(db, &news);
+
+	if (r == 0)
+		r = check_history(db, &news);
 
 	for (const struct model_kind *kind = model_kinds; kind->name != NULL && r == 0; kind++)
 		r = check_kind(db, kind, &news);

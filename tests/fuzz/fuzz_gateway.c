@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct gh_str kinds[] = {
 	GH_STR("deployment"), GH_STR("consumer"), GH_STR("subscription"), GH_STR("issuer_key"),
-	GH_STR("revocation"),
+	GH_STR("revocation"), GH_STR("tenant"),
 };
 static const struct gh_str paths[] = {
 	GH_STR("/"), GH_STR("/books/1.0.0"), GH_STR("/books/1.0.0/a/b/c"), GH_STR("/books/a.json"),
@@ -27,7 +27,8 @@ look_up(const struct gw_snapshot *root)
 	struct gh_str resource;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		const struct gw_api *api = gw_router_find(root->router, paths[i], &resource);
+		const struct gw_api *api = gw_router_find(&root->router, i % 2 == 0 ? GH_STR_NONE : GH_STR("api.example.com"),
+			paths[i], &resource);
 
 		if (api == NULL)
 			continue;
@@ -38,6 +39,7 @@ look_up(const struct gw_snapshot *root)
 	(void)gw_snapshot_subscription(root, GH_STR("app"), GH_STR("api"));
 	(void)gw_snapshot_key(root, GH_STR("id"));
 	(void)gw_snapshot_is_revoked(root, GH_STR("id"));
+	(void)gw_snapshot_has_tenant(root, GH_STR("id"));
 }
 
 int
@@ -52,7 +54,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	struct gh_doc doc = { GH_STR("carbon.super"), kinds[data[0] % 5], GH_STR("id"), 1,
+	struct gh_doc doc = { GH_STR("carbon.super"), kinds[data[0] % 6], GH_STR("id"), 1,
 		{ (const char *)data + 1, size - 1 } };
 
 	root = gw_snapshot_new(&graveyard, 1);

@@ -20,12 +20,14 @@ static struct test_feed {
 	pthread_mutex_t lock;
 	pthread_cond_t change;
 	uint64_t seq, truncated_below;
+	struct gh_str tenant;                /**< Of what is written next. */
 	bool is_awake;
 	size_t n;
 	struct gh_feed_change last;          /**< Of batch seq. */
 	struct gh_doc docs[TEST_DOCS_MAX];
 	char ids[TEST_DOCS_MAX][64];
-} test_feed = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, .seq = 1 };
+} test_feed = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, .seq = 1,
+	.tenant = { "carbon.super", 12 } };
 
 /** Write (or, with json NULL, delete) a document and tell the readers.  @return its sequence. */
 static inline uint64_t
@@ -41,8 +43,10 @@ test_feed_write(const char *kind, const char *id, const char *json)
 
 	if (json != NULL)
 		doc = test_doc(kind, id, seq, json);
+	doc.tenant = f->tenant;
 	while (i < f->n &&
-		!(gh_str_eq(f->docs[i].id, doc.id) && gh_str_eq(f->docs[i].kind, doc.kind)))
+		!(gh_str_eq(f->docs[i].id, doc.id) && gh_str_eq(f->docs[i].kind, doc.kind) &&
+			gh_str_eq(f->docs[i].tenant, doc.tenant)))
 		i++;
 	CU_ASSERT_FATAL(i < TEST_DOCS_MAX && strlen(id) < sizeof(f->ids[0]));
 	if (i < f->n)
@@ -130,8 +134,8 @@ test_feed_wake(void *self)
 	pthread_mutex_unlock(&test_feed.lock);
 }
 
-static const struct gh_feed_v1 test_feed_v1 = { sizeof(test_feed_v1), test_feed_snapshot,
-	test_feed_read, test_feed_wake };
+static const struct gh_feed_v1 test_feed_v1 = { .size = sizeof(test_feed_v1),
+	.snapshot = test_feed_snapshot, .read = test_feed_read, .wake = test_feed_wake };
 static const struct gh_service_row test_feed_provides[] = {
 	{ GH_SVC_FEED, &test_feed_v1 }, { .name = NULL },
 };

@@ -609,6 +609,95 @@ test_more_signatures_than_their_share_go_to_the_pool(void)
 	CU_ASSERT(krn_metric_value(process->offloaded) > 0);
 }
 
+/* What REST would never write is here, too: the gateway looks at the tenant of every document. */
+static void
+write_tenants(void)
+{
+	write_doc("tenant", "a.com", "{\"is_active\":true}");
+	deploy("t/a.com/ours", "PUBLISHED", BACKEND);
+	subscribe("to-tenant", "app", "tbooks", "UNBLOCKED");
+	test_feed.tenant = GH_STR("a.com");
+	deploy("tbooks", "PUBLISHED", BACKEND);
+	deploy("t/b.com/theirs", "PUBLISHED", BACKEND);
+	add_consumer("tkey", "tapp", "PRODUCTION");
+	subscribe("of-tenant", "tapp", "tbooks", "UNBLOCKED");
+	subscribe("from-tenant", "tapp", "books", "UNBLOCKED");
+	write_doc("tenant", "b.com", "{\"is_active\":true}");
+	test_feed.tenant = GH_STR("b.com");
+	deploy("other", "PUBLISHED", BACKEND);
+	test_feed.tenant = GH_STR("carbon.super");
+}
+
+#define OF_A ",\"tenant\":\"a.com\""
+#define FOREIGN ANSWER(403, 900908)
+
+static void
+test_tenants(void)
+{
+	static const struct {
+		const char *target, *consumer_key, *claims;
+		unsigned answer;
+	} rows[] = {
+		{ "/t/a.com/tbooks/1/7", "tkey", OF_A, OK },
+		{ "/t/a.com/tbooks/1/7", "tkey", "", FOREIGN },
+		{ "/t/a.com/tbooks/1/7", "tkey", ",\"tenant\":\"b.com\"", FOREIGN },
+		{ "/t/a.com/tbooks/1/7", "prod", "", FOREIGN },
+		{ "/t/a.com/tbooks/1/7", "prod", OF_A, FOREIGN },
+		{ "/books/1/7", "tkey", OF_A, FOREIGN },
+		{ "/books/1/7", "tkey", "", FOREIGN },
+		{ "/books/1/7", "prod", OF_A, FOREIGN },
+		{ "/books/1/7", "prod", ",\"tenant\":\"carbon.super\"", OK },
+		{ "/tbooks/1/7", "tkey", OF_A, ANSWER(404, 404) },
+		{ "/t/A.com/tbooks/1/7", "tkey", OF_A, ANSWER(404, 404) },
+		/* Nobody has a context in the space of somebody else. */
+		{ "/t/a.com/ours/1/7", "prod", "", ANSWER(404, 404) },
+		{ "/t/b.com/theirs/1/7", "tkey", OF_A, ANSWER(404, 404) },
+		/* A tenant exists when the default one says so. */
+		{ "/t/b.com/other/1/open", "tkey", OF_A, ANSWER(404, 404) },
+	};
+
+	write_tenants();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned answer = get_with(rows[i].target,
+			bearer(key, rows[i].consumer_key, rows[i].claims, 100));
+
+		if (answer != rows[i].answer)
+			printf("\n%s %s: %u", rows[i].target, rows[i].consumer_key, answer);
+		CU_ASSERT_EQUAL(answer, rows[i].answer);
+	}
+	CU_ASSERT_EQUAL(call("GET", "/t/a.com/tbooks/1/7", "Internal-Key",
+		test_key("tbooks", "internal+jwt", "InternalKey")), ANSWER(401, 900901));
+	CU_ASSERT_EQUAL(call("GET", "/t/a.com/tbooks/1/7", "Internal-Key",
+		test_key("tbooks\"" OF_A ",\"x\":\"", "internal+jwt", "InternalKey")), OK);
+}
+
+static void
+test_disabled_tenants(void)
+{
+	static const struct {
+		const char *tenant, *json;
+		unsigned answer;
+	} steps[] = {
+		{ "carbon.super", "{\"is_active\":false}", ANSWER(404, 404) },
+		{ "a.com", "{\"is_active\":true}", ANSWER(404, 404) }, /* not by itself */
+		{ "carbon.super", "{\"is_active\":true}", OK },
+		{ "carbon.super", "{\"is_active\":1}", ANSWER(404, 404) },
+		{ "carbon.super", "{\"is_active\":true}", OK },
+		{ "a.com", NULL, OK },
+		{ "carbon.super", NULL, ANSWER(404, 404) },
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		test_feed.tenant = gh_str_of(steps[i].tenant);
+		write_doc("tenant", "a.com", steps[i].json);
+		CU_ASSERT_EQUAL(get_with("/t/a.com/tbooks/1/7", bearer(key, "tkey", OF_A, 100)),
+			steps[i].answer);
+		CU_ASSERT_EQUAL(get_with("/t/a.com/tbooks/1/open", NULL), steps[i].answer);
+		CU_ASSERT_EQUAL(get_with("/books/1/7", bearer(key, "prod", "", 100)), OK);
+	}
+	test_feed.tenant = GH_STR("carbon.super");
+}
+
 static void
 test_node_ends(void)
 {
@@ -628,6 +717,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(test_cross_origin_calls),
 	UNIT_TEST(test_cross_origin_calls_can_be_narrowed),
 	UNIT_TEST(test_more_signatures_than_their_share_go_to_the_pool),
+	UNIT_TEST(test_tenants),
+	UNIT_TEST(test_disabled_tenants),
 	UNIT_TEST(test_node_ends),
 	{ .name = NULL },
 };

@@ -254,10 +254,11 @@ api_of(size_t i)
 static void
 test_routes(void)
 {
-	struct gw_radix *router = NULL;
+	struct gw_router router;
 	struct gw_api *made[sizeof(apis) / sizeof(apis[0])];
 	size_t n = sizeof(apis) / sizeof(apis[0]);
 
+	CU_ASSERT_EQUAL_FATAL(gw_router_init(&router, 1), 0);
 	for (size_t i = 0; i < n; i++) {
 		made[i] = api_of(i);
 		CU_ASSERT_EQUAL_FATAL(gw_router_add(&router, made[i]), 0);
@@ -265,7 +266,7 @@ test_routes(void)
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		struct gh_str resource = GH_STR_NONE;
 		const struct gw_api *api =
-			gw_router_find(router, gh_str_of(routes[i].path), &resource);
+			gw_router_find(&router, GH_STR_NONE, gh_str_of(routes[i].path), &resource);
 		struct gh_str id = api != NULL ? api->id : GH_STR_NONE;
 
 		if (!gh_str_eq(id, gh_str_of(routes[i].id)) ||
@@ -277,7 +278,7 @@ test_routes(void)
 	}
 	for (size_t i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(gw_router_remove(&router, made[i]), 0);
-	gw_radix_unref(router);
+	gw_router_unref(&router);
 }
 
 static void
@@ -291,10 +292,11 @@ test_claims_on_one_route(void)
 		unsigned rank;
 		uint64_t rev;
 	} claims[] = { { "second", 1, 9 }, { "older", 0, 1 }, { "newer", 0, 2 } };
-	struct gw_radix *router = NULL;
+	struct gw_router router;
 	struct gw_api *made[3];
 	struct gh_str resource;
 
+	CU_ASSERT_EQUAL_FATAL(gw_router_init(&router, 1), 0);
 	for (size_t i = 0; i < 3; i++) {
 		char text[256];
 		const char *why;
@@ -308,11 +310,105 @@ test_claims_on_one_route(void)
 	}
 	/* Whoever serves goes first: newer, older, second. */
 	for (size_t i = 3; i-- > 0; ) {
-		CU_ASSERT_PTR_EQUAL(gw_router_find(router, GH_STR("/c/1"), &resource), made[i]);
+		CU_ASSERT_PTR_EQUAL(gw_router_find(&router, GH_STR_NONE, GH_STR("/c/1"), &resource), made[i]);
 		CU_ASSERT_EQUAL(gw_router_remove(&router, made[i]), 0);
 	}
-	CU_ASSERT_PTR_NULL(gw_router_find(router, GH_STR("/c/1"), &resource));
-	gw_radix_unref(router);
+	CU_ASSERT_PTR_NULL(gw_router_find(&router, GH_STR_NONE, GH_STR("/c/1"), &resource));
+	gw_router_unref(&router);
+}
+
+/* ---- Virtual hosts ------------------------------------------------------------------ */
+
+static const struct {
+	const char *id, *vhost, *context;
+} hosted[] = {
+	{ "common", "localhost", "/c" }, { "old", "", "/old" }, { "shop", "Shop.Example.COM.", "/c" },
+	{ "shop2", "shop.example.com", "/c/1/x" }, { "address", "192.0.2.1", "/c" },
+};
+
+static const struct {
+	const char *host, *path, *id;
+} calls[] = {
+	{ "", "/c/1", "common" }, { "localhost", "/c/1", "common" },
+	{ "gateway.example.com", "/c/1", "common" }, { "[2001:db8::1]", "/c/1", "common" },
+	{ "192.0.2.2", "/c/1", "common" }, { "192.0.2.1", "/c/1", "address" },
+	{ "shop.example.com", "/c/1", "shop" }, { "shop.example.com", "/c/1/x/1", "shop2" },
+	{ "shop.example.com", "/old/1", "" }, /* a host with a name serves nothing else */
+	{ "localhost", "/old/1", "old" }, { "example.com", "/old/1", "old" },
+	{ "example.com", "/c/1/x/1", "common" },
+};
+
+static struct gw_api *
+hosted_api(size_t i)
+{
+	char text[512];
+	struct gw_api *api;
+	const char *why;
+
+	snprintf(text, sizeof(text), "{\"api_id\":\"%s\",\"name\":\"n\",\"version\":\"1\","
+		"\"context\":\"%s\",\"state\":\"PUBLISHED\",\"vhost\":\"%s\"}", hosted[i].id,
+		hosted[i].context, hosted[i].vhost);
+	struct gh_doc doc = test_doc("deployment", hosted[i].id, i + 1, text);
+
+	CU_ASSERT_EQUAL_FATAL(gw_api_new(&doc, 0, &api, &why), 0);
+	test_doc_done(&doc);
+	return api;
+}
+
+static void
+test_virtual_hosts(void)
+{
+	struct gw_api *made[sizeof(hosted) / sizeof(hosted[0])];
+	struct gw_router router, before;
+	struct gh_str resource;
+
+	CU_ASSERT_EQUAL_FATAL(gw_router_init(&router, 1), 0);
+	for (size_t i = 0; i < sizeof(hosted) / sizeof(hosted[0]); i++) {
+		made[i] = hosted_api(i);
+		CU_ASSERT_EQUAL(gw_router_add(&router, made[i]), 0);
+	}
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		const struct gw_api *api = gw_router_find(&router, gh_str_of(calls[i].host),
+			gh_str_of(calls[i].path), &resource);
+		struct gh_str id = api != NULL ? api->id : GH_STR_NONE;
+
+		if (!gh_str_eq(id, gh_str_of(calls[i].id)))
+			printf("\n%s %s: %.*s", calls[i].host, calls[i].path, GH_STR_ARG(id));
+		CU_ASSERT(gh_str_eq(id, gh_str_of(calls[i].id)));
+	}
+	/* A snapshot that is being served does not change; a host without APIs is nobody's. */
+	before = gw_router_ref(&router);
+	CU_ASSERT_EQUAL(gw_router_remove(&router, made[2]), 0);
+	CU_ASSERT_PTR_EQUAL(gw_router_find(&before, GH_STR("shop.example.com"), GH_STR("/c/1"),
+		&resource), made[2]);
+	CU_ASSERT_PTR_NULL(gw_router_find(&router, GH_STR("shop.example.com"), GH_STR("/c/1"),
+		&resource));
+	CU_ASSERT_EQUAL(gw_router_remove(&router, made[3]), 0);
+	CU_ASSERT_PTR_EQUAL(gw_router_find(&router, GH_STR("shop.example.com"), GH_STR("/c/1"),
+		&resource), made[0]);
+	gw_router_unref(&before);
+	gw_router_unref(&router);
+}
+
+static void
+test_virtual_hosts_that_are_none(void)
+{
+	static const char *const hosts[] = { "a b", "x:80", "user@x", "[::1", "a/b", "*.example.com/" };
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		char text[256];
+		struct gw_api *api;
+		const char *why = NULL;
+
+		snprintf(text, sizeof(text), "{\"api_id\":\"a\",\"name\":\"n\","
+			"\"version\":\"1\",\"context\":\"/c\",\"state\":\"PUBLISHED\","
+			"\"vhost\":\"%s\"}", hosts[i]);
+		struct gh_doc doc = test_doc("deployment", "a", 1, text);
+
+		CU_ASSERT_EQUAL(gw_api_new(&doc, 0, &api, &why), GH_EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(why);
+		test_doc_done(&doc);
+	}
 }
 
 static const struct unit_test tests[] = {
@@ -321,6 +417,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(test_resource_deeper_than_any_template),
 	UNIT_TEST(test_routes),
 	UNIT_TEST(test_claims_on_one_route),
+	UNIT_TEST(test_virtual_hosts),
+	UNIT_TEST(test_virtual_hosts_that_are_none),
 	{ .name = NULL },
 };
 

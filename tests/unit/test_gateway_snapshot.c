@@ -48,7 +48,7 @@ find_api(const struct gw_snapshot *root, const char *path)
 {
 	struct gh_str resource;
 
-	return gw_router_find(root->router, gh_str_of(path), &resource);
+	return gw_router_find(&root->router, GH_STR_NONE, gh_str_of(path), &resource);
 }
 
 static const struct gw_subscription *

@@ -243,6 +243,77 @@ test_sealed_secret_does_not_open_elsewhere(void)
 	node_end(&node);
 }
 
+/** Make a tenant, or disable it. */
+static void
+put_tenant(struct node *node, const char *domain, bool is_active)
+{
+	struct gh_str body = GH_STR_NONE;
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_int(&w, "number", domain[0]);
+	doc_put_bool(&w, "is_active", is_active);
+	CU_ASSERT_EQUAL_FATAL(doc_finish(&w, &body), 0);
+	put_doc(node, "tenant", domain, body);
+}
+
+static void
+test_ids_are_unique_in_all_tenants(void)
+{
+	static const struct gh_str a = { "a.com", 5 }, b = { "b.com", 5 }, id = { "shared", 6 };
+	struct gh_client wanted = bound, *made, *other;
+	struct km_client found;
+	struct node node;
+
+	node_start(&node, "client_tenants");
+	put_tenant(&node, "a.com", true);
+	put_tenant(&node, "b.com", true);
+	wanted.id = id;
+	wanted.tenant = a;
+	struct gh_client c = make_client(&node, &wanted, &made);
+
+	CU_ASSERT(gh_str_eq(c.tenant, a) && !has_doc(&node, "consumer", id));
+	wanted.tenant = b;
+	CU_ASSERT_EQUAL(km_tokens.client_put(&node.km, &wanted, &other, NULL), GH_ECONFLICT);
+	wanted.tenant = KM_TENANT;
+	CU_ASSERT_EQUAL(km_tokens.client_put(&node.km, &wanted, &other, NULL), GH_ECONFLICT);
+
+	/* Nobody but its tenant reaches it. */
+	CU_ASSERT_EQUAL(km_tokens.client_get(&node.km, KM_TENANT, id, &other), GH_ENOENT);
+	CU_ASSERT_EQUAL(km_tokens.client_get(&node.km, b, id, &other), GH_ENOENT);
+	CU_ASSERT_EQUAL(km_tokens.client_renew_secret(&node.km, KM_TENANT, id, &other), GH_ENOENT);
+	CU_ASSERT_EQUAL(km_tokens.client_delete(&node.km, KM_TENANT, id, NULL), GH_ENOENT);
+	CU_ASSERT_EQUAL(km_tokens.client_delete(&node.km, b, id, NULL), GH_ENOENT);
+
+	/* But it is found by its id, with the rights of its tenant. */
+	CU_ASSERT_EQUAL_FATAL(km_client_authenticate(&node.km, id, c.secret, &found), 0);
+	CU_ASSERT(gh_str_eq(found.tenant, a) && km_client_serves(&found, a));
+	CU_ASSERT(!km_client_serves(&found, b) && !km_client_serves(&found, KM_TENANT));
+	km_client_done(&node.km, &found);
+	put_tenant(&node, "a.com", false);
+	CU_ASSERT_EQUAL(km_client_authenticate(&node.km, id, c.secret, &found), GH_EDENIED);
+	put_tenant(&node, "a.com", true);
+
+	/* The id is free when it is gone, and then belongs to who comes first. */
+	CU_ASSERT_EQUAL(km_tokens.client_delete(&node.km, a, id, NULL), 0);
+	CU_ASSERT(!has_doc(&node, "client", id));
+	CU_ASSERT_EQUAL(km_client_find(&node.km, id, &found), GH_ENOENT);
+	km_tokens.client_free(made);
+	make_client(&node, &wanted, &made);
+	wanted.tenant = a;
+	CU_ASSERT_EQUAL(km_tokens.client_put(&node.km, &wanted, &other, NULL), GH_ECONFLICT);
+	CU_ASSERT_EQUAL_FATAL(km_client_find(&node.km, id, &found), 0);
+	CU_ASSERT(km_client_serves(&found, KM_TENANT) && !km_client_serves(&found, a)); /* bound */
+	km_client_done(&node.km, &found);
+	km_tokens.client_free(made);
+	make_client(&node, &plain, &made);
+	CU_ASSERT_EQUAL_FATAL(km_client_find(&node.km, made->id, &found), 0);
+	CU_ASSERT(km_client_serves(&found, KM_TENANT) && km_client_serves(&found, a));
+	km_client_done(&node.km, &found);
+	km_tokens.client_free(made);
+	node_end(&node);
+}
+
 /* ---- Tokens ---------------------------------------------------------------------------------- */
 
 static struct gh_token_issued *
@@ -342,6 +413,39 @@ test_token_of_a_deleted_client(void)
 	CU_ASSERT_EQUAL(check(&node, issued->token), 0);
 	CU_ASSERT_EQUAL(km_tokens.client_delete(&node.km, KM_TENANT, c.id, NULL), 0);
 	CU_ASSERT_EQUAL(check(&node, issued->token), GH_EDENIED);
+	km_tokens.issued_free(issued);
+	km_tokens.client_free(client);
+	node_end(&node);
+}
+
+static void
+test_tokens_of_tenants(void)
+{
+	struct gh_token_request request = { .kind = GH_TOKEN_APPLICATION,
+		.tenant = GH_STR("a.com"), .scopes = GH_STR("apim:admin") };
+	struct gh_client wanted = plain, *client;
+	struct gh_token_issued *issued;
+	struct gh_principal *principal;
+	struct node node;
+
+	node_start(&node, "token_tenant");
+	put_tenant(&node, "a.com", true);
+	wanted.tenant = request.tenant; /* its owner `admin` is no user there, but one elsewhere */
+	request.client_id = make_client(&node, &wanted, &client).id;
+	CU_ASSERT_EQUAL_FATAL(km_tokens.issue(&node.km, &request, &issued), 0);
+	CU_ASSERT(gh_str_eq(issued->scopes, GH_STR("default")));
+	CU_ASSERT_EQUAL_FATAL(km_tokens.check(&node.km, issued->token, &principal), 0);
+	CU_ASSERT(gh_str_eq(principal->tenant, request.tenant));
+	CU_ASSERT(gh_str_eq(principal->user, GH_STR("admin")));
+	km_tokens.principal_free(principal);
+	put_tenant(&node, "a.com", false);
+	CU_ASSERT_EQUAL(check(&node, issued->token), GH_EDENIED);
+	put_tenant(&node, "a.com", true);
+	CU_ASSERT_EQUAL(check(&node, issued->token), 0);
+	request.tenant = GH_STR("b.com");
+	struct gh_token_issued *none = NULL;
+
+	CU_ASSERT_EQUAL(km_tokens.issue(&node.km, &request, &none), GH_ENOENT);
 	km_tokens.issued_free(issued);
 	km_tokens.client_free(client);
 	node_end(&node);
@@ -530,6 +634,10 @@ test_users(void)
 	km_identity.user_free(u);
 	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR("bob"), &u), GH_ENOENT); /* disabled */
 	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR("ann@other"), &u), GH_ENOENT);
+	put_tenant(&node, "other.org", true);
+	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR("ann@other.org"), &u), GH_ENOENT);
+	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR("ann@carbon.super@carbon.super"), &u),
+		GH_ENOENT);
 	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR("@"), &u), GH_ENOENT);
 	CU_ASSERT_EQUAL(km_identity.lookup(&node.km, GH_STR_NONE, &u), GH_ENOENT);
 	node_end(&node);
@@ -612,6 +720,7 @@ main(void)
 		UNIT_TEST(test_client_of_an_application), UNIT_TEST(test_client_that_was_imported),
 		UNIT_TEST(test_clients_refused), UNIT_TEST(test_client_with_only_a_hash),
 		UNIT_TEST(test_sealed_secret_does_not_open_elsewhere),
+		UNIT_TEST(test_ids_are_unique_in_all_tenants), UNIT_TEST(test_tokens_of_tenants),
 		UNIT_TEST(test_application_token),
 		UNIT_TEST(test_lifetimes), UNIT_TEST(test_token_of_a_deleted_client),
 		UNIT_TEST(test_internal_key_is_no_access_token), UNIT_TEST(test_requests_refused),

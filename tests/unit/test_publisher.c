@@ -49,8 +49,8 @@ test_definitions_refused(void)
 	static const struct {
 		const char *text, *error;
 	} rows[] = {
-		{ "", "The definition is empty" },
-		{ " \n", "The definition is empty" },
+		{ "", "It is empty" },
+		{ " \n", "It is empty" },
 		{ "{", "The JSON is malformed: line 1" },
 		{ " {\"a\":1,\"a\":2}", "The JSON is malformed: line 1" },
 		{ "a: [", "The YAML is malformed: line" },
@@ -422,6 +422,35 @@ test_query_terms_hold(void)
 	}
 }
 
+static void
+test_lifecycle_finds_the_shortest_way(void)
+{
+	static const struct {
+		const char *from, *to, *first; /* the first step's state; NULL: no way */
+	} rows[] = {
+		{ "CREATED", "PUBLISHED", "PUBLISHED" },
+		{ "CREATED", "BLOCKED", "PUBLISHED" },
+		{ "CREATED", "RETIRED", "PUBLISHED" },
+		{ "PUBLISHED", "RETIRED", "DEPRECATED" },
+		{ "BLOCKED", "CREATED", "PUBLISHED" },
+		{ "PUBLISHED", "CREATED", "CREATED" },
+		{ "DEPRECATED", "PUBLISHED", NULL },
+		{ "RETIRED", "CREATED", NULL },
+		{ "CREATED", "CREATED", NULL },
+		{ "CREATED", "ASLEEP", NULL },
+		{ "ASLEEP", "CREATED", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct lifecycle_row *row = lifecycle_step(gh_str_of(rows[i].from),
+			gh_str_of(rows[i].to));
+
+		CU_ASSERT_EQUAL(row != NULL, rows[i].first != NULL);
+		if (row != NULL && rows[i].first != NULL)
+			CU_ASSERT_STRING_EQUAL(row->to, rows[i].first);
+	}
+}
+
 int
 main(void)
 {
@@ -433,6 +462,7 @@ main(void)
 		UNIT_TEST(test_servers),
 		UNIT_TEST(test_sync),
 		UNIT_TEST(test_lifecycle),
+		UNIT_TEST(test_lifecycle_finds_the_shortest_way),
 		UNIT_TEST(test_checklist),
 		UNIT_TEST(test_queries),
 		UNIT_TEST(test_query_terms_hold),

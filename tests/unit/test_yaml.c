@@ -8,6 +8,7 @@
 
 #include "lib/yaml/yaml.h"
 #include "lib/yaml/yaml_json.h"
+#include "lib/yaml/yaml_write.h"
 #include "tests/unit/unit.h"
 
 static char error[512];
@@ -308,6 +309,73 @@ test_to_json(void)
 	}
 }
 
+/** The text of a JSON text, and that it reads as the same value again. */
+static void
+check_written(const char *json_text, const char *expected)
+{
+	json_t *json = json_loads(json_text, JSON_DECODE_ANY, NULL), *again = NULL;
+	struct gh_str text = GH_STR_NONE;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+	CU_ASSERT_EQUAL_FATAL(yaml_write(json, &text), 0);
+	if (expected != NULL)
+		CU_ASSERT_STRING_EQUAL(text.p, expected);
+	struct yaml_doc *doc = parse(text.p);
+
+	CU_ASSERT_EQUAL_FATAL(yaml_to_json(yaml_root(doc), &again, error, sizeof(error)), 0);
+	CU_ASSERT(json_equal(json, again));
+	json_decref(json);
+	json_decref(again);
+	yaml_doc_free(doc);
+	free((void *)(uintptr_t)text.p);
+}
+
+static void
+test_write_looks_as_people_write(void)
+{
+	check_written("{\"type\":\"api\",\"version\":\"v4.7.0\",\"data\":{\"z\":[\"http\",{\"a\":1,"
+		"\"b\":[]}],\"a\":{},\"m\":null,\"f\":1.5,\"t\":true,"
+		"\"u\":\"http://h:1/x\",\"d\":\"two\\nlines\\n\"}}",
+		"type: api\nversion: v4.7.0\ndata:\n  z:\n  - http\n  - a: 1\n    b: []\n  a: {}\n"
+		"  m: null\n  f: 1.5\n  t: true\n  u: http://h:1/x\n  d: |\n    two\n    lines\n");
+	check_written("{\"a\":\"1.0\",\"b\":\"no\",\"c\":\"\"}", "a: \"1.0\"\nb: \"no\"\nc: \"\"\n");
+}
+
+static void
+test_write_reads_the_same(void)
+{
+	static const char *const rows[] = {
+		"{}", "[]", "\"\"", "null", "1", "-9223372036854775808", "1e300", "0.1",
+		"[\"null\",\"~\",\"True\",\"yes\",\"0x1f\",\"1_000\",\"12:30:45\",\"2001-01-01\",\".inf\","
+		"\"<<\",\"=\",\"- a\",\"a: b\",\"a #b\",\"#\",\"[a]\",\"{a}\",\"&a\",\"*a\",\"!a\","
+		"\"%a\",\"@a\",\"`a\",\"'a'\",\"\\\"a\\\"\",\"a:\",\"a \",\" a\",\"a  b\",\"---\",\"...\"]",
+		"[\"a\\nb\",\"a\\n\",\"a\\n\\n\",\"\\na\",\" a\\nb\",\"a \\nb\",\"a\\r\\nb\",\"a\\tb\","
+		"\"a\\n\\tb\",\"a\\n  b\\nc\",\"- a\\n- b\",\"a\\u0001\\nb\",\"\\u0085\",\"\\u2028a\\nb\"]",
+		"[\"\\u00e4\",\"\\ud83d\\ude00\",\"\\ud83d\\ude00\\nb\",\"\\ufeffa\",\"a\\ufeff\",\"\\ufffe\"]",
+		"{\"\":1,\"no\":2,\"a b\":3,\"a: b\":4,\"1\":5,\"a\\nb\":6,\"\\u00e4\":7,\"- x\":8,\"?\":9}",
+		"[[[[]],[{}]],{\"a\":[{\"b\":[[1,[2]]]}]}]",
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_written(rows[i], NULL);
+}
+
+static void
+test_write_has_a_bottom(void)
+{
+	json_t *json = json_array();
+	struct gh_str text;
+
+	for (int i = 0; i < 1000; i++) {
+		json_t *outer = json_array();
+
+		json_array_append_new(outer, json);
+		json = outer;
+	}
+	CU_ASSERT_EQUAL(yaml_write(json, &text), GH_ETOOBIG);
+	json_decref(json);
+}
+
 static const struct unit_test tests[] = {
 	UNIT_TEST(test_type_by_core_schema),
 	UNIT_TEST(test_tree_knows_lines),
@@ -319,6 +387,9 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(test_expand),
 	UNIT_TEST(test_pick),
 	UNIT_TEST(test_to_json),
+	UNIT_TEST(test_write_looks_as_people_write),
+	UNIT_TEST(test_write_reads_the_same),
+	UNIT_TEST(test_write_has_a_bottom),
 	{ NULL, NULL },
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file gatehouse/svc/nodes.h
- * @brief nodes/1: which other nodes follow the feed of this one, and how far they are.
+ * @brief nodes/1: which nodes follow the feed, and how far they are.
  *
- * Provided by the plugin `origin`, which serves the feed; read by the admin and publisher APIs.
+ * Provided by the plugin `origin`, for the nodes that follow this one's feed, and by `gateway`, for
+ * this node itself; read by the admin and publisher APIs, which need "nodes/1*".
  */
 #ifndef GATEHOUSE_SVC_NODES_H
 #define GATEHOUSE_SVC_NODES_H
@@ -11,7 +12,7 @@
 
 #define GH_SVC_NODES "nodes/1"
 
-/** A node that follows, or has followed, this one. */
+/** A node that follows, or has followed, the feed. */
 struct gh_node_seen {
 	struct gh_str id, name;
 	struct gh_str roles;         /**< Space separated, from its certificate. */
