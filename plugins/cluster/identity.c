@@ -293,20 +293,6 @@ cluster_identity_request(struct cluster *c, struct gh_str *ret_request)
 
 /* ---- Start and end --------------------------------------------------------------------------- */
 
-static bool
-is_uuid(struct gh_str s)
-{
-	if (s.n != CRYPTO_UUID_LEN)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (is_dash ? s.p[i] != '-' : memchr("0123456789abcdef", s.p[i], 16) == NULL)
-			return false;
-	}
-	return true;
-}
-
 static int
 open_node_id(struct cluster *c, char *error, size_t error_size)
 {
@@ -322,7 +308,7 @@ open_node_id(struct cluster *c, char *error, size_t error_size)
 	if (r == GH_OK) {
 		if (text.n > 0 && text.p[text.n - 1] == '\n')
 			text.n--;
-		r = is_uuid(text) ? GH_OK : GH_EINVAL;
+		r = crypto_is_uuid(text) ? GH_OK : GH_EINVAL;
 		if (r == GH_OK)
 			memcpy(c->node_id, text.p, CRYPTO_UUID_LEN);
 		else
