@@ -33,9 +33,15 @@
  *   issuer_key rt id kid.  issuer, alg, jwk (map, public part), created_at_s
  *   revocation rt id jti.  expires_at_s
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), created_at_s
- *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
- *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
- *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
+ *   user          id name, in lower case.  uuid, password (PHC string), roles [s], enabled,
+ *                 created_at_s, updated_at_s, session (hex: another one with each password; tokens
+ *                 name it), dto (map: the SCIM attributes that nothing here needs, names, mails)
+ *   refresh_token id of its family, hex.  client_id, user, user_tenant, session, scopes, token_sha256
+ *                 (hex, of the one that may be used next), access_jti, access_expires_at_s,
+ *                 expires_at_s
+ *   role          id name.  uuid, name_folded (in lower case), description, created_at_s,
+ *                 updated_at_s; written anew with each change of its members (their `roles`)
+ *   scope_map     id "scopes".  scopes {scope: roles [s]}, aliases {role: roles [s]} (lib/scopes)
  */
 #ifndef LIB_MODEL_MODEL_H
 #define LIB_MODEL_MODEL_H
