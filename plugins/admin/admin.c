@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file admin.c
- * @brief The admin REST API, /api/am/admin/v4: settings and subscription throttling policies.
+ * @brief The admin REST API, /api/am/admin/v4: settings, subscription throttling policies, scopes.
  *
  * On the first start of a store it writes the default policies.
  */
@@ -12,6 +12,7 @@
 #define SUBSCRIPTION_POLICIES "/throttling/policies/subscription"
 #define VIEW "apim:admin apim:tier_view apim:tier_manage"
 #define MANAGE "apim:admin apim:tier_manage"
+#define SCOPES "apim:admin apim:scope_manage"
 
 static int
 get_settings(struct rest_context *ctx)
@@ -33,6 +34,11 @@ static const struct rest_route routes[] = {
 	{ "GET", SUBSCRIPTION_POLICIES "/{policyId}", VIEW, policies_get_subscription },
 	{ "PUT", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_update_subscription },
 	{ "DELETE", SUBSCRIPTION_POLICIES "/{policyId}", MANAGE, policies_delete_subscription },
+	{ "GET", "/system-scopes", SCOPES, system_scopes_list },
+	{ "PUT", "/system-scopes", SCOPES, system_scopes_update },
+	{ "GET", "/system-scopes/role-aliases", SCOPES, system_scopes_list_aliases },
+	{ "PUT", "/system-scopes/role-aliases", SCOPES, system_scopes_update_aliases },
+	{ "GET", "/system-scopes/{scopeName}", SCOPES, system_scopes_get },
 	{ .method = NULL },
 };
 
