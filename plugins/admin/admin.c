@@ -2,7 +2,7 @@
 /**
  * @file admin.c
  * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments, throttling
- * policies, tenants.
+ * policies, tenants, scopes.
  *
  * On the first start of a store it writes the default policies and the environment Default.
  */
@@ -16,6 +16,7 @@
 #define ENVIRONMENT "/environments/{environmentId}"
 #define ENV_READ "apim:admin apim:environment_read apim:environment_manage"
 #define ENV_MANAGE "apim:admin apim:environment_manage"
+#define SCOPES "apim:admin apim:scope_manage"
 
 static int
 get_settings(struct rest_context *ctx)
@@ -71,6 +72,11 @@ static const struct rest_route routes[] = {
 	{ "GET", "/tenant-info/{username}", "apim:admin apim:tenantInfo", tenants_info_of_user },
 	{ "GET", "/custom-urls/{tenantDomain}", "apim:admin apim:tenantInfo",
 		tenants_custom_urls },
+	{ "GET", "/system-scopes", SCOPES, system_scopes_list },
+	{ "PUT", "/system-scopes", SCOPES, system_scopes_update },
+	{ "GET", "/system-scopes/role-aliases", SCOPES, system_scopes_list_aliases },
+	{ "PUT", "/system-scopes/role-aliases", SCOPES, system_scopes_update_aliases },
+	{ "GET", "/system-scopes/{scopeName}", SCOPES, system_scopes_get },
 	{ .method = NULL },
 };
 

@@ -63,6 +63,13 @@ uint64_t admin_unit_ms(struct gh_str unit);
 int admin_policy_doc(const char *level, struct gh_str name, const char *uuid, json_t *dto,
 	struct gh_str *ret_body);
 
+/* scopes.c: roles and scopes. */
+int system_scopes_list(struct rest_context *ctx);
+int system_scopes_update(struct rest_context *ctx);
+int system_scopes_get(struct rest_context *ctx);
+int system_scopes_list_aliases(struct rest_context *ctx);
+int system_scopes_update_aliases(struct rest_context *ctx);
+
 /* seed.c */
 /** Write the default policies, if there is no policy at all yet.  MAIN.  @return as docs/1. */
 int admin_seed(const struct gh_docs *docs);
