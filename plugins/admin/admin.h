@@ -5,6 +5,8 @@
  */
 #ifndef PLUGINS_ADMIN_ADMIN_H
 #define PLUGINS_ADMIN_ADMIN_H
+#include <gatehouse/svc/users.h>
+
 #include "lib/environment/environment.h"
 #include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
@@ -19,7 +21,7 @@ struct admin {
 	struct rest_services services;
 	struct environment_nodes nodes;
 	struct identity_chain identities;
-	struct gh_identity admin_maker; /**< Makes administrators of tenants; vt is NULL: nobody does. */
+	struct gh_users users; /**< vt = NULL: nobody here makes passwords. */
 };
 
 /* applications.c: those of everybody. */

@@ -11,6 +11,7 @@
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc_json.h"
 #include "lib/json/json.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/admin/admin.h"
 
 #define ROLES_MAX 64
@@ -229,8 +230,7 @@ scope_name(struct rest_context *ctx, struct gh_str *ret_name)
 static int
 user_has_scope(struct rest_context *ctx, struct gh_str name, struct gh_str scope, bool *ret_has)
 {
-	const char *at = memchr(name.p, '@', name.n);
-	struct gh_str body, tenant = GH_STR_NONE;
+	struct gh_str body, tenant;
 	struct gh_str roles[ROLES_MAX];
 	struct scopes_owner owner = { roles, 0 };
 	const struct gh_doc *user;
@@ -239,12 +239,9 @@ user_has_scope(struct rest_context *ctx, struct gh_str name, struct gh_str scope
 	int r;
 
 	*ret_has = false;
-	if (at != NULL) {
-		tenant = (struct gh_str){ at + 1, name.n - (size_t)(at - name.p) - 1 };
-		name.n = (size_t)(at - name.p);
-		if (!gh_str_eq(tenant, ctx->tenant))
-			return GH_OK;
-	}
+	tenant_split_user(name, ctx->tenant, &name, &tenant);
+	if (!gh_str_eq(tenant, ctx->tenant))
+		return GH_OK;
 	r = rest_lookup(ctx, "user", name, &user);
 	if (r < 0)
 		return r == GH_ENOENT || r == GH_EINVAL ? GH_OK : r;

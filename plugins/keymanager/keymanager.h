@@ -43,6 +43,7 @@
 #define KM_ROLLOUTS_MAX 8
 #define KM_ROLLOUT_WAIT_MS 2000
 #define KM_GRANTS_MAX 16     /**< Grant types of one client. */
+#define KM_COUNTED_MAX (KM_NAME_MAX + 1 + TENANT_DOMAIN_MAX)
 #define KM_NAME_MAX 255      /**< Names of users, clients and applications, in bytes. */
 #define KM_EXP_NEVER 253402300799 /**< exp of a token that does not expire: year 9999. */
 
@@ -156,6 +157,8 @@ km_user_session(const struct gh_user *user)
 }
 /** Names have one case: @p buf gets the name in lower case.  @return n = 0: too long. */
 struct gh_str km_name_fold(struct gh_str name, char buf[KM_NAME_MAX]);
+/** What km_backoff_ask() counts a user as: all spellings of one are the same.  @return into @p buf. */
+struct gh_str km_user_counted(struct gh_str tenant, struct gh_str name, char buf[KM_COUNTED_MAX]);
 /** Is the user there, enabled, and is this its session?  @param session  p = NULL: not asked.
  *  @return 0, GH_EDENIED, GH_EIO, GH_ENOMEM. */
 int km_user_check(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_str session);

@@ -86,8 +86,10 @@ users_change_password(void *self, struct gh_str tenant, struct gh_str name, stru
 {
 	struct km *km = self;
 	struct gh_docs_found *found;
+	char buf[KM_COUNTED_MAX];
+	struct gh_str counted = km_user_counted(tenant, name, buf);
 	uint64_t seq = 0;
-	int r = km_backoff_ask(km, name, peer);
+	int r = km_backoff_ask(km, counted, peer);
 
 	if (r == 0)
 		r = km_get(km, tenant, "user", name, &found);
@@ -96,7 +98,7 @@ users_change_password(void *self, struct gh_str tenant, struct gh_str name, stru
 	const struct gh_doc *user = &found->docs[0];
 
 	r = passwords_verify(&km->passwords, current, doc_str(user->body, "password"));
-	km_backoff_tell(km, name, peer, r);
+	km_backoff_tell(km, counted, peer, r);
 	if (r == GH_EINVAL)
 		r = GH_EDENIED; /* a damaged hash fits no password */
 	else if (r == 0)

@@ -66,6 +66,20 @@ km_name_fold(struct gh_str name, char buf[KM_NAME_MAX])
 	return (struct gh_str){ buf, name.n };
 }
 
+struct gh_str
+km_user_counted(struct gh_str tenant, struct gh_str name, char buf[KM_COUNTED_MAX])
+{
+	struct gh_str folded = km_name_fold(name, buf);
+
+	if (folded.p == NULL || tenant.n > TENANT_DOMAIN_MAX)
+		return GH_STR_NONE; /* nobody's name */
+	if (tenant_is_default(tenant))
+		return folded;
+	buf[name.n] = '@';
+	memcpy(buf + name.n + 1, tenant.p, tenant.n);
+	return (struct gh_str){ buf, name.n + 1 + tenant.n };
+}
+
 /** A user from its document, in one block. */
 static struct gh_user *
 user_new(const struct gh_doc *doc)
@@ -200,23 +214,6 @@ km_user_check(struct km *km, struct gh_str tenant, struct gh_str name, struct gh
 }
 
 /* ---- The first administrator ----------------------------------------------------------------- */
-
-/** The body of an administrator's document.  @param[out] ret_body  malloc()ed. */
-static int
-admin_body(const char *phc, struct gh_str *ret_body)
-{
-	struct doc_writer w;
-
-	doc_writer_init(&w);
-	doc_put_str(&w, "password", gh_str_of(phc));
-	doc_begin_array(&w, "roles");
-	doc_put_str(&w, NULL, GH_STR("admin"));
-	doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
-	doc_end(&w);
-	doc_put_bool(&w, "enabled", true);
-	doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
-	return doc_finish(&w, ret_body);
-}
 
 /** Write the user `admin`.  @param old  its document, or NULL: it must not exist yet.
  *  @return 0, GH_ECONFLICT: another node was first, or an error. */
@@ -414,12 +411,12 @@ int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
 	struct gh_user **ret_user)
 {
-	struct gh_str name, tenant, counted = user;
+	char buf[KM_COUNTED_MAX];
+	struct gh_str name, tenant, counted;
 	int r;
 
 	tenant_split_user(user, KM_TENANT, &name, &tenant);
-	if (tenant_is_default(tenant))
-		counted = name; /* two spellings of a user are not twice as many attempts */
+	counted = km_user_counted(tenant, name, buf);
 	r = km_backoff_ask(km, counted, peer);
 	if (r == 0) {
 		r = check_password(km, user, password, ret_user);
@@ -446,16 +443,6 @@ identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
 	return km_user_lookup(self, tenant, name, ret_user);
 }
 
-static int
-identity_admin_new(void *self, struct gh_str password, struct gh_str *ret_body)
-{
-	char phc[PASSWORD_PHC_MAX];
-	struct km *km = self;
-	int r = passwords_hash(&km->passwords, password, phc);
-
-	return r < 0 ? r : admin_body(phc, ret_body);
-}
-
 static void
 identity_user_free(struct gh_user *user)
 {
@@ -464,5 +451,4 @@ identity_user_free(struct gh_user *user)
 
 const struct gh_identity_v1 km_identity = {
 	sizeof(km_identity), identity_authenticate, identity_lookup, identity_user_free,
-	identity_admin_new,
 };

@@ -273,7 +273,7 @@ open_scim(void *process, const void *config, struct gh_inst *inst)
 	if (r == 0)
 		r = roles_seed(&p->services.docs, GH_STR(MODEL_TENANT_DEFAULT));
 	if (r == 0)
-		r = users_migrate(&p->services.docs, GH_STR(MODEL_TENANT_DEFAULT));
+		r = users_migrate(&p->services.docs);
 	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "the default roles cannot be written: %s",
 			gh_strerror(r));

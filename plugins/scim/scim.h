@@ -119,8 +119,8 @@ bool users_is_name(struct gh_str name);
 #define USERS_NAME_RULE "must be 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 /** Id of a user; those from before there were ids get one now. */
 int users_uuid(struct rest_context *ctx, const struct gh_doc *doc, struct gh_str *ret_uuid);
-/** Give an id to those users of a tenant who have none.  @return as docs/1. */
-int users_migrate(const struct gh_docs *docs, struct gh_str tenant);
+/** Give an id to those users of all tenants who have none.  @return as docs/1. */
+int users_migrate(const struct gh_docs *docs);
 /** Make a user and reply with it; 409 when the name is taken.
  *  @param json  as attributes_read() gives it.  @param role  beside Internal/everyone, or NULL. */
 int users_make(struct rest_context *ctx, json_t *json, const char *role,

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/hash/hash.h"
-#include "lib/model/model.h"
+#include "lib/tenant/tenant.h"
 #include "plugins/scim/scim.h"
 
 #define PLACES 1024
@@ -149,27 +149,26 @@ static const struct rest_field identity_fields[] = {
 	{ .type = REST_END },
 };
 
-/** "PRIMARY/ann@carbon.super" is "ann"; other tenants are not signed up for. */
+/** "PRIMARY/ann@a.example" is "ann" of that tenant, unless the request names another one. */
 static int
 plain_name(struct rest_context *ctx, struct gh_str name, struct gh_str *ret_name)
 {
 	struct gh_str store = GH_STR("PRIMARY/");
-	const char *at;
+	struct gh_str tenant;
+	int r;
 
 	if (name.n > store.n && gh_str_eq_nocase((struct gh_str){ name.p, store.n }, store))
 		name = (struct gh_str){ name.p + store.n, name.n - store.n };
-	at = memchr(name.p, '@', name.n);
-	if (at != NULL) {
-		size_t n = (size_t)(at - name.p);
-
-		if (!gh_str_eq((struct gh_str){ at + 1, name.n - n - 1 },
-				GH_STR(MODEL_TENANT_DEFAULT)))
-			return rest_fail(ctx, 400, "'user.username' names a tenant for which "
-				"nobody can sign up");
-		name.n = n;
-	}
-	*ret_name = name;
-	return GH_OK;
+	tenant_split_user(name, ctx->tenant, ret_name, &tenant);
+	if (gh_str_eq(tenant, ctx->tenant))
+		return GH_OK;
+	r = tenant_is_default(ctx->tenant) ? tenant_check(&ctx->services->docs, tenant) : GH_ENOENT;
+	if (r == GH_ENOENT)
+		return rest_fail(ctx, 400, "'user.username' names a tenant for which nobody can "
+			"sign up here");
+	if (r == 0)
+		rest_use_tenant(ctx, tenant);
+	return r;
 }
 
 /** Put a claim where SCIM has it; others are left out. */
@@ -218,13 +217,13 @@ signup_identity(struct rest_context *ctx)
 	if (r == 0)
 		r = check_allowed(ctx);
 	if (r == 0)
-		r = roles_seed(&ctx->services->docs, ctx->tenant);
-	if (r == 0)
 		r = rest_body(ctx, identity_fields, &body);
 	if (r < 0)
 		return r;
 	user = js_object(body, "user");
 	r = plain_name(ctx, js_str(user, "username"), &name);
+	if (r == 0)
+		r = roles_seed(&ctx->services->docs, ctx->tenant);
 	if (r == 0)
 		r = js_set_str(given, "userName", name);
 	if (r == 0)

@@ -70,9 +70,9 @@ users_uuid(struct rest_context *ctx, const struct gh_doc *doc, struct gh_str *re
 }
 
 int
-users_migrate(const struct gh_docs *docs, struct gh_str tenant)
+users_migrate(const struct gh_docs *docs)
 {
-	struct gh_find find = { .tenant = tenant, .kind = GH_STR("user"), .limit = GH_FIND_MAX };
+	struct gh_find find = { .kind = GH_STR("user"), .limit = GH_FIND_MAX }; /* of all tenants */
 	char uuid[CRYPTO_UUID_LEN + 1];
 	struct gh_docs_found *found;
 	size_t n;
