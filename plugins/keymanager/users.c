@@ -410,8 +410,12 @@ int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
 	struct gh_user **ret_user)
 {
-	int r = km_backoff_ask(km, user, peer);
+	char folded[KM_NAME_MAX];
+	int r;
 
+	if (user.n <= KM_NAME_MAX) /* other spellings of a name are no other names to guess */
+		user = km_name_fold(user, folded);
+	r = km_backoff_ask(km, user, peer);
 	if (r == 0) {
 		r = check_password(km, user, password, ret_user);
 		km_backoff_tell(km, user, peer, r);
