@@ -95,8 +95,8 @@ struct rest_route {
 	rest_fn *fn;
 };
 
-/** Body of an error.  @param code, message  as rest_fail_code() has them.  @return a new reference;
- *  NULL: out of memory. */
+/** Body of an error.  @param code, message  as rest_fail_code() has them.
+ *  @return a new reference; NULL: out of memory. */
 typedef json_t *rest_error_fn(unsigned status, unsigned code, const char *message,
 	const char *description);
 
@@ -106,9 +106,9 @@ struct rest_api {
 	const struct rest_route *routes;
 	const char *media_type;   /**< Of bodies, beside application/json; NULL: only that one. */
 	rest_error_fn *error;     /**< NULL: {"code", "message", "description", ...}. */
-	/** Basic credentials count as a token with those of the route's scopes that the user's roles
-	 *  allow.  Browsers send them by themselves, so bodies need a Content-Type then, which pages of
-	 *  other origins cannot set. */
+	/** Basic credentials count as a token with those of the route's scopes that the user's
+	 *  roles allow.  Browsers send them by themselves, so bodies need a Content-Type then,
+	 *  which pages of other origins cannot set. */
 	bool accepts_basic;
 };
 
@@ -197,8 +197,8 @@ int rest_reply_text(struct rest_context *ctx, unsigned status, struct gh_str con
 	struct gh_str text);
 /** Reply without a body. */
 int rest_reply_empty(struct rest_context *ctx, unsigned status);
-/** Path of the mount with the newest version: "/api/am/publisher/v4".  @return ARENA(call); p = NULL:
- *  out of memory. */
+/** Path of the mount with the newest version: "/api/am/publisher/v4".
+ *  @return ARENA(call); p = NULL: out of memory. */
 struct gh_str rest_base_path(struct rest_context *ctx);
 /** 201 with Location: "/apis/<id>" behind this API's mount and version.  @param json  GIVE. */
 int rest_reply_created(struct rest_context *ctx, json_t *json, const char *location_fmt, ...)

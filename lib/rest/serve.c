@@ -42,14 +42,17 @@ refuse_token(struct rest_context *ctx, bool is_missing)
 	/* RFC 6750, 3: no error code when the request carried no credentials. */
 	if (r == 0)
 		r = gh_call_reply_field(ctx->call, GH_STR("WWW-Authenticate"), is_missing ?
-		GH_STR("Bearer realm=\"gatehouse\"") :
-		GH_STR("Bearer realm=\"gatehouse\", error=\"invalid_token\""));
+			GH_STR("Bearer realm=\"gatehouse\"") :
+			GH_STR("Bearer realm=\"gatehouse\", error=\"invalid_token\""));
 
 	if (r < 0)
 		return r;
 	if (is_missing)
 		return rest_fail_code(ctx, 401, 900902, "Missing Credentials",
 			"The request carries no access token in its Authorization field");
+	if (ctx->api->accepts_basic)
+		return rest_fail_code(ctx, 401, 900901, "Invalid Credentials",
+			"The password is wrong, or the access token is not valid any more");
 	return rest_fail_code(ctx, 401, 900901, "Invalid Credentials",
 		"The access token is malformed, expired, revoked or not of this issuer");
 }

@@ -40,8 +40,8 @@ static const struct rest_field alias_list[] = {
 
 /* ---- The document ---------------------------------------------------------------------------- */
 
-/** The tenant's changes.  @param[out] ret_body  n = 0: there are none.  @param[out] ret_rev  for the
- *  next write. */
+/** The tenant's changes.  @param[out] ret_body  n = 0: there are none.
+ *  @param[out] ret_rev  for the next write. */
 static int
 read_map(struct rest_context *ctx, struct gh_str *ret_body, uint64_t *ret_rev)
 {

@@ -138,7 +138,8 @@ load_family(struct grant *grant)
 static bool
 on_refresh_token(struct grant *grant)
 {
-	static const struct km_error gone = { 400, "invalid_grant", "The user is gone, or has another password" };
+	static const struct km_error gone = { 400, "invalid_grant",
+		"The user is gone, or has another password" };
 	static const struct km_error wider = { 400, "invalid_scope",
 		"The scope is wider than the one granted" };
 	struct gh_str scope = km_request_param(grant->request, "scope");

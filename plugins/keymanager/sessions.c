@@ -4,7 +4,8 @@
  * @brief The service users/1: passwords that change, and what ends with the old one.
  *
  * A session is a random word in the user's document that stands in each token the user gets.  A new
- * password brings a new word, in the same commit; tokens with another one are refused from then on.
+ * password brings a new word, in the same commit; tokens with another one are refused from then
+ * on.
  * So nothing depends on clocks, on finding every token, or on a name that is given to a second user.
  */
 #include <stdlib.h>

@@ -158,7 +158,8 @@ read_one(const struct attribute *a, json_t *given, json_t **ret_json, struct sci
 		return scim_refuse(ret_error, "invalidValue", "'%s' must be an object%s", a->name,
 			a->is_list ? ", each of the list" : "");
 	if (a->type == ATTRIBUTE_BOOLEAN && !json_is_boolean(given))
-		return scim_refuse(ret_error, "invalidValue", "'%s' must be true or false", a->name);
+		return scim_refuse(ret_error, "invalidValue", "'%s' must be true or false",
+			a->name);
 	if (a->type == ATTRIBUTE_STRING && !json_is_string(given))
 		return scim_refuse(ret_error, "invalidValue", "'%s' must be a string", a->name);
 	if (a->type == ATTRIBUTE_STRING && json_string_length(given) > a->max)
@@ -222,7 +223,8 @@ next_path(struct gh_str *list, struct filter_path *ret_path)
 {
 	while (list->n > 0) {
 		const char *comma = memchr(list->p, ',', list->n);
-		struct gh_str one = { list->p, comma != NULL ? (size_t)(comma - list->p) : list->n };
+		struct gh_str one = { list->p,
+			comma != NULL ? (size_t)(comma - list->p) : list->n };
 		size_t taken = one.n + (comma != NULL);
 
 		*list = (struct gh_str){ list->p + taken, list->n - taken };

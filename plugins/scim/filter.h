@@ -3,8 +3,9 @@
  * @file filter.h
  * @brief Filters of SCIM (RFC 7644, 3.4.2.2): parse one, ask whether a resource matches.
  *
- * All of the grammar: eq ne co sw ew pr gt ge lt le, and, or, not, parentheses, emails[type eq "x"].
- * Names of attributes have no case; values have one only where the schema says so.  No state; ANY.
+ * All of the grammar: eq ne co sw ew pr gt ge lt le, and, or, not, parentheses and
+ * emails[type eq "x"].  Names of attributes have no case; values have one only where the schema says
+ * so.  No state; ANY.
  */
 #ifndef SCIM_FILTER_H
 #define SCIM_FILTER_H

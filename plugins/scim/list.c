@@ -9,7 +9,8 @@
 #define COUNT_DEFAULT 100
 #define START_MAX 1000000
 
-/** A whole number of the query; below @p min it is @p min, above @p max @p max (RFC 7644, 3.4.2.4). */
+/** A whole number of the query; below @p min it is @p min, above @p max it is @p max (RFC 7644,
+ *  3.4.2.4). */
 static int
 number(struct rest_context *ctx, const char *name, uint32_t otherwise, uint32_t min, uint32_t max,
 	uint32_t *ret_value)

@@ -42,7 +42,8 @@ schemas_config(struct rest_context *ctx)
 		"OAuth Bearer Token", "description", "An access token with the right scope.");
 
 	return rest_reply(ctx, 200, with_meta(json_pack(
-		"{s:[s], s:{s:b}, s:{s:b, s:i, s:i}, s:{s:b, s:i}, s:{s:b}, s:{s:b}, s:{s:b}, s:[o, o]}",
+		"{s:[s], s:{s:b}, s:{s:b, s:i, s:i}, s:{s:b, s:i}, s:{s:b}, s:{s:b}, s:{s:b}, "
+		"s:[o, o]}",
 		"schemas", "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig",
 		"patch", "supported", 1,
 		"bulk", "supported", 0, "maxOperations", 0, "maxPayloadSize", 0,

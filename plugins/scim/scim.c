@@ -64,7 +64,8 @@ scim_fail(struct rest_context *ctx, unsigned status, const char *type, const cha
 	va_start(args, fmt);
 	vsnprintf(detail, sizeof(detail), fmt, args);
 	va_end(args);
-	return rest_fail_code(ctx, status, status, type != NULL ? type : "", "%s", detail);
+	return type != NULL ? rest_fail_code(ctx, status, status, type, "%s", detail)
+		: rest_fail(ctx, status, "%s", detail);
 }
 
 int

@@ -116,7 +116,8 @@ int roles_change(struct gh_str user_body, struct gh_str role, bool has_it, struc
 
 /** May a user have this name?  What it must be: USERS_NAME_RULE. */
 bool users_is_name(struct gh_str name);
-#define USERS_NAME_RULE "must be 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+#define USERS_NAME_RULE \
+	"must be 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 /** Id of a user; those from before there were ids get one now. */
 int users_uuid(struct rest_context *ctx, const struct gh_doc *doc, struct gh_str *ret_uuid);
 /** Give an id to those users of all tenants who have none.  @return as docs/1. */

@@ -3,8 +3,8 @@
  * @file signup.c
  * @brief Users who make themselves: POST /scim2/Me, and the form that the reference's portals send.
  *
- * A name that is taken has to be refused, so whoever signs up can ask for names.  The bound on tries
- * per address counts those, too.
+ * A name that is taken has to be refused, so whoever signs up can ask for names.  The bound on
+ * tries per address counts those, too.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -20,7 +20,8 @@
 
 /* ---- The bound ------------------------------------------------------------------------------- */
 
-/** Tries per address in the running hour.  Two addresses that fall on one place forget each other. */
+/** Tries per address in the running hour.  Two addresses that fall on one place forget each
+ *  other. */
 struct signup_limit {
 	uint64_t seed;
 	pthread_mutex_t lock;
