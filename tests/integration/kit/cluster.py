@@ -83,6 +83,7 @@ class Cluster:
         """A node of that manifest, not started."""
         known = {"GATEHOUSE_CONTROL_URL": self.control.cluster_url,
                  "GATEHOUSE_KEY_MANAGER_URL": self.key_manager.cluster_url,
+                 "GATEHOUSE_ANALYTICS_URL": self.control.cluster_url,
                  "GATEHOUSE_CLUSTER_KEY_FILE": str(self.control.state / "cluster.key")}
         known.update(env or {})
         if "GATEHOUSE_JOIN_TOKEN" not in known:
