@@ -24,14 +24,20 @@ jointoken_print(const struct jointoken *token, char ret[JOINTOKEN_TEXT_LEN + 1])
 int
 jointoken_parse(struct gh_str text, struct jointoken *ret)
 {
+	struct jointoken token;
 	size_t n = 0;
 	int r;
 
 	if (text.n != JOINTOKEN_TEXT_LEN || memcmp(text.p, JOINTOKEN_PREFIX, PREFIX_LEN) != 0)
 		return GH_EINVAL;
-	r = crypto_unbase64url((struct gh_str){ text.p + PREFIX_LEN, text.n - PREFIX_LEN }, ret,
-		sizeof(*ret), &n);
-	return r == GH_OK && n == sizeof(*ret) ? GH_OK : GH_EINVAL;
+	r = crypto_unbase64url((struct gh_str){ text.p + PREFIX_LEN, text.n - PREFIX_LEN }, &token,
+		sizeof(token), &n);
+	if (r == GH_OK && n == sizeof(token))
+		*ret = token;
+	else
+		r = GH_EINVAL;
+	crypto_wipe(&token, sizeof(token));
+	return r;
 }
 
 int

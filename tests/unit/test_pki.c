@@ -3,6 +3,8 @@
  * @file test_pki.c
  * @brief Certificates of nodes: issued as asked for by the authority alone, and refused in every way.
  */
+#include "config.h"
+
 #include "lib/pki/pki.h"
 
 #include <stdio.h>
