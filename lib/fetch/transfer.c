@@ -11,6 +11,7 @@
 #include "lib/crypto/crypto.h"
 
 #define URL_MAX 4096
+#define METHOD_BYTES 32
 #define WAIT_MAX_MS 1000
 
 static uint64_t
@@ -82,6 +83,16 @@ is_clean(struct gh_str s)
 	return memchr(s.n > 0 ? s.p : "", '\n', s.n) == NULL &&
 		memchr(s.n > 0 ? s.p : "", '\r', s.n) == NULL &&
 		memchr(s.n > 0 ? s.p : "", '\0', s.n) == NULL;
+}
+
+/** Upper-case letters, few enough for set_options(); empty is GET. */
+static bool
+is_method(struct gh_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 'A' || s.p[i] > 'Z')
+			return false;
+	return s.n < METHOD_BYTES;
 }
 
 /** What is dialled, what is asked for. */
@@ -228,7 +239,7 @@ set_options(struct transfer *t, const struct target *target, struct curl_slist *
 {
 	const struct fetch_request *request = t->request;
 	CURL *easy = t->slot->easy;
-	char method[32];
+	char method[METHOD_BYTES];
 
 	curl_easy_reset(easy); /* keeps the connections */
 	curl_easy_setopt(easy, CURLOPT_URL, target->url);
@@ -406,9 +417,9 @@ fetch_transfer(struct transfer *t, struct fetch_reply **ret, char *error, size_t
 		snprintf(error, error_size, "%.*s is not a URL that can be called",
 			(int)(t->request->url.n < 200 ? t->request->url.n : 200), t->request->url.p);
 	if (r == GH_OK) {
-		r = make_fields(t->request, &fields);
+		r = is_method(t->request->method) ? make_fields(t->request, &fields) : GH_EINVAL;
 		if (r == GH_EINVAL)
-			snprintf(error, error_size, "a field of the request is not acceptable");
+			snprintf(error, error_size, "method or a field of the request is not acceptable");
 	}
 	if (r < 0)
 		goto out;
