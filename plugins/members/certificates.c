@@ -170,10 +170,12 @@ issue_once(struct members *m, const struct applicant *applicant, struct certific
 	if (r < 0)
 		return r == GH_ENOENT ? GH_EIO : r;
 	r = m->docs.vt->get(m->docs.self, MEMBERS_TENANT, NODE, a.id, &found);
-	if (r == GH_OK)
+	if (r == GH_OK) {
 		doc = &found->docs[0];
-	else if (r != GH_ENOENT)
+	} else if (r != GH_ENOENT) {
+		snprintf(error, error_size, "the node cannot be looked up: %s", gh_strerror(r));
 		goto out;
+	}
 	snprintf(error, error_size, "this node was removed from the cluster; to take it in again, empty "
 		"its state directory");
 	r = doc != NULL && doc_bool(doc->body, "is_removed", false) ? GH_EDENIED : GH_OK;
