@@ -148,7 +148,7 @@ main(void)
 		{ NULL, NULL },
 	};
 
-	strcpy(directory, "/tmp/test_clusterkey.XXXXXX");
+	snprintf(directory, sizeof(directory), "/tmp/test_clusterkey.XXXXXX");
 	if (mkdtemp(directory) == NULL)
 		return 70;
 	snprintf(path, sizeof(path), "%s/cluster.key", directory);

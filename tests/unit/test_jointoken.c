@@ -59,7 +59,7 @@ test_malformed(void)
 	for (size_t n = 0; n < JOINTOKEN_TEXT_LEN; n++)
 		CU_ASSERT_EQUAL(jointoken_parse((struct gh_str){ good, n }, &token), GH_EINVAL);
 	memcpy(text, good, sizeof(good));
-	strcpy(text + JOINTOKEN_TEXT_LEN, "A");
+	memcpy(text + JOINTOKEN_TEXT_LEN, "A", 2);
 	CU_ASSERT_EQUAL(jointoken_parse(gh_str_of(text), &token), GH_EINVAL);
 	CU_ASSERT_EQUAL(jointoken_parse(GH_STR_NONE, &token), GH_EINVAL);
 }
