@@ -94,6 +94,7 @@ struct rest_route {
 struct rest_api {
 	unsigned version; /**< The newest; "/v1" to it, and no version at all, mean the same. */
 	const struct rest_route *routes;
+	const char *base; /**< Where paths start, for a mount row further down; NULL: at the mount. */
 };
 
 /** Serve one request: find the operation, check the caller, run it. */
