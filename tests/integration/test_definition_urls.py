@@ -91,7 +91,7 @@ def node(tmp_path_factory):
     directory = tmp_path_factory.mktemp("definitions")
     path = directory / "manifest.yaml"
     path.write_text(MANIFEST.read_text().replace(
-        "  - publisher\n", "  - publisher: { allow_private_definitions: [127.0.0.1, friend.localhost], "
+        "  - publisher\n", "  - publisher: { allow_private_definitions: [127.0.0.1], "
         f"definition_max_bytes: 64k, definition_timeout: {TIMEOUT_S}s }}\n"))
     n = Node(directory, manifest=path).start()
     yield n
@@ -189,11 +189,17 @@ def test_refused_beside_what_is_allowed(client, host, word):
     refused(client, f"http://{host}/latest/meta-data/", word)
 
 
-def test_allowed_by_name(client, server, unique):
-    """The name leads to loopback; 127.0.0.1 is allowed as an address as well, ::1 is not."""
+def test_allowed_by_name(new_node, server, unique, tmp_path):
+    """The name leads to loopback, and only the name is allowed."""
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(MANIFEST.read_text().replace(
+        "  - publisher\n", "  - publisher: { allow_private_definitions: [friend.localhost] }\n"))
+    c = Client(new_node(manifest=manifest).start())
     server.plain("/named", BOOKS % unique.encode())
-    refused(client, f"http://[::1]:{server.port}/named", "loopback")
-    r = send(client, server.url("/named", "friend.localhost"))
+    server.redirect("/away", server.url("/named"))
+    refused(c, server.url("/named"), "loopback")
+    refused(c, server.url("/away", "friend.localhost"), "127.0.0.1 is a loopback address")
+    r = send(c, server.url("/named", "Friend.localhost."))
     assert r.status_code == 201, r.text
 
 
