@@ -17,6 +17,7 @@
 #ifndef LIB_FETCH_FETCH_H
 #define LIB_FETCH_FETCH_H
 #include <gatehouse/base.h>
+#include <sys/socket.h>
 
 #define FETCH_KEPT_MAX 16 /**< Connections that are kept, at most. */
 #define FETCH_FIELDS_MAX 8
@@ -35,6 +36,13 @@ struct fetch_field {
 	struct gh_str name, value;
 };
 
+/** May this address be dialled?  Asked for what the name was resolved to, with the socket about to be
+ *  connected, so that no later answer of the DNS counts.  On the thread of fetch_call().
+ *  @param address  BORROW: struct sockaddr of any family.
+ *  @param why      room for a sentence; at least 160 bytes.
+ *  @return 0, or an error: then nothing is sent and fetch_call() returns GH_EDENIED. */
+typedef int fetch_dial_fn(void *arg, const struct sockaddr *address, char *why, size_t why_size);
+
 /** A request.  All BORROW. */
 struct fetch_request {
 	struct gh_str url;      /**< "https://host:port/path?query". */
@@ -48,13 +56,18 @@ struct fetch_request {
 	size_t field_count;     /**< At most FETCH_FIELDS_MAX. */
 	uint64_t deadline_ms;   /**< For all of it; at least 1. */
 	uint64_t idle_ms;       /**< Longest time without a byte of the response; 0: the deadline alone. */
-	uint64_t max_bytes;     /**< Largest response body. */
+	uint64_t max_bytes;     /**< Largest response body; unpacked, when takes_packed. */
+	uint64_t connect_ms;    /**< Until the connection stands, with TLS; 0: the deadline alone. */
+	fetch_dial_fn *may_dial; /**< Not NULL: the call has a connection of its own, not kept. */
+	void *dial_arg;
+	bool takes_packed;      /**< A body with a content coding is asked for, and unpacked. */
 };
 
 /** A response, in one allocation. */
 struct fetch_reply {
 	unsigned status;
 	struct gh_str content_type;
+	struct gh_str location; /**< Of a redirect, made absolute; n = 0: none.  It was not followed. */
 	struct gh_str body;
 };
 
@@ -82,7 +95,7 @@ void fetch_line_free(struct fetch_line *line);
  *  @param[out] error  a sentence when the result is not 0; at least 256 bytes.
  *  @param[out] ret  GIVE: fetch_reply_free().
  *  @return 0: there was an answer, of whatever status; GH_EAGAIN (not reached, broken, stopped);
- *  GH_EDENIED (a certificate was not accepted, theirs or ours); GH_ETIMEDOUT; GH_ETOOBIG; GH_EINVAL
+ *  GH_EDENIED (a certificate was not accepted, theirs or ours; or may_dial refused); GH_ETIMEDOUT; GH_ETOOBIG; GH_EINVAL
  *  (the request); GH_ENOMEM; what @p fn returned. */
 int fetch_call(struct fetch_line *line, const struct fetch_request *request, fetch_data_fn *fn,
 	void *arg, struct fetch_reply **ret, char *error, size_t error_size);

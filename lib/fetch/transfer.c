@@ -7,12 +7,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "lib/crypto/crypto.h"
 
 #define URL_MAX 4096
 #define METHOD_BYTES 32
 #define WAIT_MAX_MS 1000
+#define FIELD_BYTES_MAX (256u << 10) /* of all header sections, interim ones too */
 
 static uint64_t
 now_ms(void)
@@ -71,7 +73,29 @@ on_field(char *p, size_t size, size_t count, void *arg)
 
 	(void)p;
 	t->heard_ms = now_ms();
-	return size * count;
+	t->field_bytes += size * count;
+	if (t->field_bytes > FIELD_BYTES_MAX)
+		t->result = GH_ETOOBIG;
+	return t->result == GH_OK ? size * count : size * count + 1;
+}
+
+/* ---- The address ----------------------------------------------------------------------------- */
+
+/** One refused address ends the call: a name with public and private ones is not to be trusted. */
+static curl_socket_t
+on_dial(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct transfer *t = arg;
+
+	(void)purpose;
+	if (t->refused[0] != '\0')
+		return CURL_SOCKET_BAD;
+	if (t->request->may_dial(t->request->dial_arg, &address->addr, t->refused,
+		sizeof(t->refused)) == 0)
+		return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (t->refused[0] == '\0')
+		snprintf(t->refused, sizeof(t->refused), "the address may not be called");
+	return CURL_SOCKET_BAD;
 }
 
 /* ---- The request ----------------------------------------------------------------------------- */
@@ -253,6 +277,16 @@ set_options(struct transfer *t, const struct target *target, struct curl_slist *
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->deadline_ms);
+	if (request->connect_ms > 0)
+		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_ms);
+	if (request->may_dial != NULL) {
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_dial);
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
+	if (request->takes_packed)
+		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "gatehouse");
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->why);
@@ -349,13 +383,15 @@ meaning(CURLcode code, const char *why)
 static int
 make_reply(struct transfer *t, struct fetch_reply **ret)
 {
-	const char *type = NULL;
+	const char *type = NULL, *location = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(t->slot->easy, CURLINFO_CONTENT_TYPE, &type);
 	curl_easy_getinfo(t->slot->easy, CURLINFO_RESPONSE_CODE, &status);
-	struct gh_str content_type = gh_str_of(type);
-	size_t n = sizeof(struct reply_head) + sizeof(struct fetch_reply) + content_type.n + t->body_n + 2;
+	curl_easy_getinfo(t->slot->easy, CURLINFO_REDIRECT_URL, &location);
+	struct gh_str content_type = gh_str_of(type), target = gh_str_of(location);
+	size_t n = sizeof(struct reply_head) + sizeof(struct fetch_reply) + content_type.n + target.n +
+		t->body_n + 3;
 	struct reply_head *head = calloc(1, n);
 
 	if (head == NULL)
@@ -369,6 +405,10 @@ make_reply(struct transfer *t, struct fetch_reply **ret)
 	if (content_type.n > 0)
 		memcpy(at, content_type.p, content_type.n);
 	at += content_type.n + 1;
+	reply->location = (struct gh_str){ at, target.n };
+	if (target.n > 0)
+		memcpy(at, target.p, target.n);
+	at += target.n + 1;
 	reply->body = (struct gh_str){ at, t->body_n };
 	if (t->body_n > 0)
 		memcpy(at, t->body, t->body_n);
@@ -387,7 +427,13 @@ judge(struct transfer *t, int r, CURLcode code, char *error, size_t error_size)
 		snprintf(error, error_size, "out of memory");
 	if (r < 0)
 		return r;
-	if (t->result == GH_ETOOBIG)
+	if (t->refused[0] != '\0' && code != CURLE_OK) {
+		snprintf(error, error_size, "%s", t->refused);
+		return GH_EDENIED;
+	}
+	if (t->field_bytes > FIELD_BYTES_MAX)
+		snprintf(error, error_size, "the answer's header has more than %u bytes", FIELD_BYTES_MAX);
+	else if (t->result == GH_ETOOBIG)
 		snprintf(error, error_size, "the answer has more than %llu bytes",
 			(unsigned long long)t->request->max_bytes);
 	else if (t->result != GH_OK)

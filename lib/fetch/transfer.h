@@ -36,7 +36,9 @@ struct transfer {
 	size_t body_n, body_size;
 	uint64_t received;      /**< Body bytes, wherever they went. */
 	uint64_t heard_ms;      /**< When a byte came last. */
+	uint64_t field_bytes;   /**< Of all header sections. */
 	int result;             /**< Why the body was refused. */
+	char refused[160];      /**< Why the address was; empty: it was not. */
 	char why[CURL_ERROR_SIZE];
 };
 

@@ -24,6 +24,9 @@ struct rest_owned {
 int rest_route_find(struct rest_context *ctx, struct gh_str method, struct gh_str subpath,
 	const struct rest_route **ret_route, char *ret_allowed, size_t allowed_size);
 
+/** Path of the request behind the API's base. */
+struct gh_str rest_subpath(const struct rest_context *ctx);
+
 /** Drop the batch of an attempt. */
 void rest_batch_free(struct rest_batch *batch);
 

@@ -10,7 +10,7 @@
 #include <syslog.h>
 
 #include "lib/json/json.h"
-#include "lib/rest/rest.h"
+#include "lib/rest/context.h"
 #include "lib/uri/uri.h"
 
 #define DESCRIPTION_MAX 512
@@ -78,7 +78,7 @@ rest_base_path(struct rest_context *ctx)
 {
 	struct gh_str path = gh_call_path(ctx->call);
 
-	path.n -= gh_call_subpath(ctx->call).n;
+	path.n -= rest_subpath(ctx).n;
 	if (ctx->api->version == 0)
 		return gh_call_strdup(ctx->call, path);
 	return gh_call_printf(ctx->call, "%.*s/v%u", GH_STR_ARG(path), ctx->api->version);

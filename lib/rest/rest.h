@@ -104,6 +104,7 @@ struct rest_api {
 	/** The newest; "/v1" to it, and no version at all, mean the same.  0: paths have none. */
 	unsigned version;
 	const struct rest_route *routes;
+	const char *base; /**< Where paths start, for a mount row further down; NULL: at the mount. */
 	const char *media_type;   /**< Of bodies, beside application/json; NULL: only that one. */
 	rest_error_fn *error;     /**< NULL: {"code", "message", "description", ...}. */
 	/** Basic credentials count as a token with those of the route's scopes that the user's

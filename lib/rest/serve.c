@@ -234,12 +234,21 @@ parse_query(struct rest_context *ctx, struct form **ret_query)
 	return r;
 }
 
+struct gh_str
+rest_subpath(const struct rest_context *ctx)
+{
+	struct gh_str path = gh_call_path(ctx->call);
+	size_t n = ctx->api->base != NULL ? strlen(ctx->api->base) : 0;
+
+	return n > 0 ? (struct gh_str){ path.p + n, path.n - n } : gh_call_subpath(ctx->call);
+}
+
 static int
 route(struct rest_context *ctx, const struct rest_route **ret_route)
 {
 	struct gh_str method = gh_call_method(ctx->call);
 	char allowed[80];
-	int r = rest_route_find(ctx, method, gh_call_subpath(ctx->call), ret_route, allowed,
+	int r = rest_route_find(ctx, method, rest_subpath(ctx), ret_route, allowed,
 		sizeof(allowed));
 
 	if (r == GH_ENOENT)

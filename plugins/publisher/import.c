@@ -29,9 +29,6 @@ read_definition(struct rest_context *ctx, const struct upload *upload, const cha
 
 	for (; part == NULL && *names != NULL; names++)
 		part = multipart_find(upload->parts, upload->n, *names);
-	if (part == NULL && multipart_find(upload->parts, upload->n, "url") != NULL)
-		return rest_fail(ctx, 400, "Definitions are not fetched from a URL; send the "
-			"definition itself in the part 'file'");
 	if (part == NULL)
 		return rest_fail(ctx, 400, "The part 'file' with the definition is missing");
 	int r = openapi_parse(part->body, ret_definition, error);
@@ -135,14 +132,33 @@ fill_operations(struct rest_context *ctx, json_t *dto, const json_t *definition)
 	return r == 0 ? js_set(dto, "scopes", scopes) : r;
 }
 
+/** Put the definition that the part url names, when there is one, in the place of the URL. */
+static int
+fetch_definition(struct rest_context *ctx, struct upload *upload)
+{
+	struct multipart_part *part = NULL;
+
+	for (size_t i = 0; i < upload->n; i++)
+		if (gh_str_eq(upload->parts[i].name, GH_STR("url")) && upload->parts[i].body.n > 0)
+			part = &upload->parts[i];
+	if (part == NULL)
+		return 0;
+	if (multipart_find(upload->parts, upload->n, "file") != NULL ||
+	    multipart_find(upload->parts, upload->n, "inlineAPIDefinition") != NULL)
+		return rest_fail(ctx, 400, "Give either 'url' or the definition itself, not both");
+	return publisher_definition_fetch(ctx, part->body, &part->body);
+}
+
 int
 publisher_import_openapi(struct rest_context *ctx)
 {
-	static const char *const names[] = { "file", "inlineAPIDefinition", NULL };
+	static const char *const names[] = { "file", "inlineAPIDefinition", "url", NULL };
 	struct upload upload = { .n = 0 };
 	json_t *definition = NULL, *dto = NULL;
 	int r = rest_multipart(ctx, upload.parts, PARTS_MAX, &upload.n);
 
+	if (r == 0)
+		r = fetch_definition(ctx, &upload);
 	if (r == 0)
 		r = read_definition(ctx, &upload, names, &definition);
 	if (r == 0)
@@ -181,13 +197,17 @@ validation_to_json(const json_t *definition)
 int
 publisher_validate_openapi(struct rest_context *ctx)
 {
-	static const char *const names[] = { "file", "inlineAPIDefinition", NULL };
+	static const char *const names[] = { "file", "inlineAPIDefinition", "url", NULL };
 	struct upload upload = { .n = 0 };
 	const struct multipart_part *part = NULL;
 	json_t *definition = NULL;
 	char error[OPENAPI_ERROR_SIZE];
 	int r = rest_multipart(ctx, upload.parts, PARTS_MAX, &upload.n);
 
+	if (r == 0)
+		r = fetch_definition(ctx, &upload);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; part == NULL && names[i] != NULL; i++)
 		part = multipart_find(upload.parts, upload.n, names[i]);
 	if (r == 0 && part == NULL)

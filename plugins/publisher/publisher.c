@@ -5,9 +5,25 @@
  *
  * Mounted at /api/am/publisher on the management chain; blocking, as it reads and writes docs/1.
  */
+#include <stddef.h>
 #include <syslog.h>
 
 #include "plugins/publisher/publisher.h"
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static const struct gh_opt options[] = {
+	GH_OPT(struct publisher_config, allow_private_definitions, .dflt = "", .max = 1000,
+		.help = "Networks, addresses and host names that definitions may be fetched from "
+			"although they are not public."),
+	GH_OPT(struct publisher_config, definition_max_bytes, .dflt = "4M", .min = 1024,
+		.max = 10u << 20, .help = "Largest definition that is fetched from a URL."),
+	GH_OPT(struct publisher_config, definition_timeout, .dflt = "10s", .min = 100,
+		.max = 25000, .help = "Longest time for a definition, with all redirects."),
+	GH_OPT(struct publisher_config, definition_connect_timeout, .dflt = "3s", .min = 100,
+		.max = 25000, .help = "Longest time until a server of definitions is connected to."),
+	{ .type = GH_OPT_END },
+};
 
 /* ---- Operations ------------------------------------------------------------------------------ */
 
@@ -91,7 +107,9 @@ static const struct rest_route routes[] = {
 	{ .method = NULL },
 };
 
-static const struct rest_api api = { .version = 4, .routes = routes };
+#define MOUNT "/api/am/publisher"
+
+static const struct rest_api api = { .version = 4, .routes = routes, .base = MOUNT };
 
 static void
 handle(void *process, const void *config, struct gh_call *call)
@@ -112,22 +130,68 @@ open_publisher(void *process, const void *config, struct gh_inst *inst)
 	p->inst = inst;
 	int r = rest_services_bind(inst, &p->services);
 
-	if (r < 0)
+	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "a needed service is missing: %s", gh_strerror(r));
+		return r;
+	}
 	environment_nodes_bind(inst, &p->nodes);
 	identity_bind(inst, &p->identities);
+	r = fetch_new(&(const struct fetch_tls){ .is_unverified = false }, &p->fetch);
+	if (r == 0 && (p->line = fetch_line_new(p->fetch)) == NULL) {
+		fetch_free(p->fetch);
+		r = GH_ENOMEM;
+	}
+	if (r < 0)
+		gh_inst_log(inst, LOG_ERR, "definitions cannot be fetched: %s", gh_strerror(r));
 	return r;
+}
+
+static void
+close_publisher(void *process)
+{
+	struct publisher *p = process;
+
+	fetch_line_free(p->line);
+	fetch_free(p->fetch);
+}
+
+static int
+start_publisher(void *process, void *config)
+{
+	const struct publisher *p = process;
+	const struct publisher_config *c = config;
+
+	for (size_t i = 0; i < c->allow_private_definitions.n; i++) {
+		struct gh_str text = c->allow_private_definitions.v[i];
+
+		if (!publisher_allowance_check(text)) {
+			gh_inst_log(p->inst, LOG_ERR, "allow_private_definitions: '%.100s' is neither "
+				"a network such as 10.1.0.0/16 nor a host name", text.p);
+			return GH_EINVAL;
+		}
+	}
+	return 0;
 }
 
 static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
 
+/* What may wait for strangers' servers does not hold up what waits for the store. */
+#define FETCHING(version) \
+	{ GH_CHAIN_MANAGEMENT, MOUNT version "/apis/import-openapi", .handler = handle, \
+		.lane = GH_LANE_NET, .max_body_bytes = 10u << 20 }, \
+	{ GH_CHAIN_MANAGEMENT, MOUNT version "/apis/validate-openapi", .handler = handle, \
+		.lane = GH_LANE_NET, .max_body_bytes = 10u << 20 }
+
 static const struct gh_mount_row mounts[] = {
-	{ GH_CHAIN_MANAGEMENT, "/api/am/publisher", .handler = handle, .lane = GH_LANE_STORE,
+	FETCHING("/v4"), FETCHING("/v3"), FETCHING("/v2"), FETCHING("/v1"), FETCHING(""),
+	{ GH_CHAIN_MANAGEMENT, MOUNT, .handler = handle, .lane = GH_LANE_STORE,
 		.max_body_bytes = 10u << 20 },
 	{ .prefix = NULL },
 };
 
 GH_PLUGIN = {
-	GH_PLUGIN_ABI, .name = "publisher", .version = "1.0.0", .needs = needs, .mounts = mounts,
-	.process_size = sizeof(struct publisher), .open = open_publisher,
+	GH_PLUGIN_ABI, .name = "publisher", .version = "1.0.0", .needs = needs, .opts = options,
+	.mounts = mounts, .config_size = sizeof(struct publisher_config),
+	.process_size = sizeof(struct publisher), .open = open_publisher, .close = close_publisher,
+	.start = start_publisher,
 };

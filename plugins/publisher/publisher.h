@@ -9,8 +9,16 @@
 #ifndef PUBLISHER_PUBLISHER_H
 #define PUBLISHER_PUBLISHER_H
 #include "lib/environment/environment.h"
+#include "lib/fetch/fetch.h"
 #include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
+
+/** The publisher's options. */
+struct publisher_config {
+	struct gh_list allow_private_definitions;
+	struct gh_bytes definition_max_bytes;
+	struct gh_ms definition_timeout, definition_connect_timeout;
+};
 
 /** The publisher's process block. */
 struct publisher {
@@ -18,6 +26,8 @@ struct publisher {
 	struct rest_services services;
 	struct environment_nodes nodes;
 	struct identity_chain identities;
+	struct fetch *fetch;       /**< For definitions. */
+	struct fetch_line *line;
 };
 
 /* ---- Operations, by file --------------------------------------------------------------------- */
@@ -139,6 +149,15 @@ int publisher_file_body(struct gh_str api_id, const char *role, struct gh_str na
 const char *publisher_image_type(struct gh_str content);
 /** REST representation of a document.  A rest_row_fn. */
 json_t *publisher_document_row(struct rest_context *ctx, const struct gh_doc *document);
+
+/* ---- definition.c ---------------------------------------------------------------------------- */
+
+/** May hosts of this text be allowed?  A network, an address or a host name. */
+bool publisher_allowance_check(struct gh_str text);
+/** Fetch the definition that a client names by URL, within the time and size of the options, from no
+ *  address that a stranger must not reach through this node.  400 with the reason otherwise.
+ *  @param[out] ret_text  the context's. */
+int publisher_definition_fetch(struct rest_context *ctx, struct gh_str url, struct gh_str *ret_text);
 
 /* ---- revisions.c ----------------------------------------------------------------------------- */
 

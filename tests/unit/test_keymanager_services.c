@@ -83,15 +83,40 @@ has_doc(struct node *node, const char *kind, struct gh_str id)
 
 /** Write a document from JSON-like calls.  @param body  GIVE. */
 static uint64_t
-put_doc(struct node *node, const char *kind, const char *id, struct gh_str body)
+put_doc_in(struct node *node, struct gh_str tenant, const char *kind, const char *id,
+	struct gh_str body)
 {
-	const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, gh_str_of(kind), gh_str_of(id), body,
+	const struct gh_doc_op op = { GH_DOC_PUT, tenant, gh_str_of(kind), gh_str_of(id), body,
 		GH_REV_ANY };
 	uint64_t seq = 0;
 
 	CU_ASSERT_EQUAL(node->kit.docs.vt->commit(node->kit.docs.self, &op, 1, &seq, NULL), 0);
 	free((void *)body.p);
 	return seq;
+}
+
+static uint64_t
+put_doc(struct node *node, const char *kind, const char *id, struct gh_str body)
+{
+	return put_doc_in(node, KM_TENANT, kind, id, body);
+}
+
+/** A user with one role.  @return body */
+static struct gh_str
+user(const char *role, bool enabled)
+{
+	struct gh_str body = GH_STR_NONE;
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "password", GH_STR("damaged"));
+	doc_begin_array(&w, "roles");
+	doc_put_int(&w, NULL, 7); /* no role, but no harm either */
+	doc_put_str(&w, NULL, gh_str_of(role));
+	doc_end(&w);
+	doc_put_bool(&w, "enabled", enabled);
+	CU_ASSERT_EQUAL_FATAL(doc_finish(&w, &body), 0);
+	return body;
 }
 
 static struct gh_client
@@ -434,6 +459,8 @@ test_tokens_of_tenants(void)
 	request.client_id = make_client(&node, &wanted, &client).id;
 	CU_ASSERT_EQUAL_FATAL(km_tokens.issue(&node.km, &request, &issued), 0);
 	CU_ASSERT(gh_str_eq(issued->scopes, GH_STR("default")));
+	CU_ASSERT_EQUAL(check(&node, issued->token), GH_EDENIED); /* it acts for nobody */
+	put_doc_in(&node, request.tenant, "user", "admin", user("Internal/subscriber", true));
 	CU_ASSERT_EQUAL_FATAL(km_tokens.check(&node.km, issued->token, &principal), 0);
 	CU_ASSERT(gh_str_eq(principal->tenant, request.tenant));
 	CU_ASSERT(gh_str_eq(principal->user, GH_STR("admin")));
@@ -542,24 +569,6 @@ deployment(const char *name, const char *role)
 	doc_end(&w);
 	doc_end(&w);
 	doc_end(&w);
-	CU_ASSERT_EQUAL_FATAL(doc_finish(&w, &body), 0);
-	return body;
-}
-
-/** A user with one role.  @return body */
-static struct gh_str
-user(const char *role, bool enabled)
-{
-	struct gh_str body = GH_STR_NONE;
-	struct doc_writer w;
-
-	doc_writer_init(&w);
-	doc_put_str(&w, "password", GH_STR("damaged"));
-	doc_begin_array(&w, "roles");
-	doc_put_int(&w, NULL, 7); /* no role, but no harm either */
-	doc_put_str(&w, NULL, gh_str_of(role));
-	doc_end(&w);
-	doc_put_bool(&w, "enabled", enabled);
 	CU_ASSERT_EQUAL_FATAL(doc_finish(&w, &body), 0);
 	return body;
 }
