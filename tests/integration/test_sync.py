@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway without a database follows a control plane's feed, whatever happens to either of them."""
+import datetime
+import os
+import shutil
+import time
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kit.client import PUBLISHER, Client
+from kit.cluster import MANIFESTS, Cluster, has_plugin
+from kit.node import wait_until
+from kit.origin import Liar, ask, changed, frames, identity
+from kit.proxy import Wire
+
+pytestmark = pytest.mark.skipif(not has_plugin("sync"), reason="built without sync")
+SNAPSHOTS, SEQUENCE, BATCHES, REFUSED, CONNECTED, LAG = (
+    f'gatehouse_sync_{what}{{entry="sync"}}' for what in (
+        "snapshots_total", "sequence", "batches_total", "refused_total", "connected", "lag_sequences"))
+FOLLOWERS = 'gatehouse_origin_followers{entry="origin"}'
+
+
+class Site:
+    """A control plane, a wire to it, and a gateway at the other end of the wire."""
+
+    def __init__(self, directory, backend):
+        self.backend, self.n = backend, 0
+        self.cluster = Cluster(directory)
+        self.control = self.cluster.start().control
+        self.client = self.cluster.client
+        self.wire = Wire(self.control.cluster_port)
+        self.gateway = self.cluster.add("gateway", env={"GATEHOUSE_CONTROL_URL": self.wire.url})
+
+    def publish(self, name):
+        """An API that anybody may call."""
+        operations = [{"target": "/*", "verb": "GET", "authType": "None"}]
+        return self.client.publish(name, self.backend.url, operations=operations)
+
+    def status(self, name, gateway=None):
+        return requests.get(f"{(gateway or self.gateway).http}/{name.lower()}/1.0.0/x",
+                            timeout=10).status_code
+
+    def sees(self, name, status=200):
+        wait_until(lambda: self.status(name) == status, 15, what=f"{name} answers {status}")
+
+    def sequence(self):
+        return self.gateway.metrics()[SEQUENCE]
+
+    def close(self):
+        self.cluster.stop()
+        self.wire.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, echo):
+    made = Site(tmp_path_factory.mktemp("sync"), echo)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_site(tmp_path, echo):
+    made = Site(tmp_path, echo)
+    yield made
+    made.close()
+
+
+# --- Changes
+
+def test_write_is_answered_when_the_gateway_serves_it(site, unique):
+    api = site.client.publish(unique, site.backend.url)
+    sub = site.client.consumer(api)
+    path, token = f"{site.gateway.http}/{unique.lower()}/1.0.0/x", sub[3]
+
+    def call():
+        return requests.get(path, headers={"Authorization": "Bearer " + token}, timeout=10)
+
+    block = f"{PUBLISHER}/subscriptions/%s-subscription?subscriptionId={sub[1]['subscriptionId']}"
+    for _ in range(50):
+        site.client.rest("POST", block % "block" + "&blockState=BLOCKED", 200)
+        assert call().status_code == 401
+        site.client.rest("POST", block % "unblock", 200)
+        assert call().status_code == 200
+
+
+def test_gateway_is_listed(site):
+    own = [n for n in site.client.rest("GET", PUBLISHER + "/settings")["environment"]
+           if n["name"] == "Default"]
+    assert own
+    assert site.control.metrics()[FOLLOWERS] == 1
+
+
+def test_dead_gateway_holds_nothing_up(site, unique):
+    api = site.publish(unique)
+    gateway = site.gateway
+    gateway.kill()
+    started = time.monotonic()
+    for _ in range(5):
+        site.client.deploy(api["id"])
+    assert time.monotonic() - started < 5  # one wait at most, not one each
+    gateway.start()
+    site.sees(unique)
+
+
+# --- Disk
+
+def test_restart_without_control_plane(site, unique):
+    site.publish(unique)
+    assert site.status(unique) == 200
+    site.gateway.stop()
+    site.control.stop()
+    site.gateway.start()
+    assert site.status(unique) == 200
+    before = site.gateway.metrics()
+    assert (before[SNAPSHOTS], before[CONNECTED]) == (0, 0)
+    assert "serving on what is known" in site.gateway.log
+    site.control.start()
+    site.publish(unique + "b")
+    site.sees(unique + "b")
+    after = site.gateway.metrics()
+    assert after[SNAPSHOTS] == 0 and after[BATCHES] > 0
+    assert after[CONNECTED] == 1 and after[LAG] == 0
+
+
+def test_killed_gateway_goes_on_with_changes(site, unique):
+    site.publish(unique)
+    site.gateway.kill()
+    site.publish(unique + "b")
+    site.gateway.start()
+    site.sees(unique + "b")
+    assert site.status(unique) == 200
+    assert site.gateway.metrics()[SNAPSHOTS] == 0
+
+
+def test_file_is_sealed(site, unique):
+    site.publish(unique)
+    site.gateway.stop()
+    found = (site.gateway.state / "feed.replica").read_bytes()
+    assert len(found) > 1000 and os.stat(site.gateway.state / "feed.replica").st_mode & 0o77 == 0
+    for word in (unique, unique.lower(), "carbon.super", "127.0.0.1"):
+        assert word.encode() not in found
+    site.gateway.start()
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped", "foreign", "empty"])
+def test_damaged_file_is_replaced(site, unique, damage):
+    site.publish(unique)
+    site.gateway.stop()
+    path = site.gateway.state / "feed.replica"
+    data = bytearray(path.read_bytes())
+    if damage == "torn":
+        data = data[:-3]
+    elif damage == "flipped":
+        data[200] ^= 1
+    elif damage == "foreign":
+        data = b"PK\3\4" + bytes(1000)
+    else:
+        data = b""
+    path.write_bytes(data)
+    site.gateway.start()
+    site.sees(unique)
+    assert site.gateway.metrics()[SNAPSHOTS] == (damage != "torn")
+
+
+def test_first_start_without_control_plane(own_site, unique):
+    own_site.publish(unique)
+    own_site.control.stop()
+    node = own_site.cluster.prepare("gateway") if not own_site.cluster.can_join else None
+    if node is None:  # one that has joined, and lost its copy
+        node = own_site.gateway
+        node.stop()
+        (node.state / "feed.replica").unlink()
+    node.spawn()
+    wait_until(lambda: "nothing to serve yet" in node.log, 15, what="it says so")
+    assert requests.get(node.mgmt + "/readyz", verify=False, timeout=5).status_code == 503
+    r = requests.get(f"{node.http}/{unique.lower()}/1.0.0/x", timeout=5)
+    assert r.status_code == 503 and r.headers["Retry-After"]
+    own_site.control.start()
+    wait_until(node.is_ready, 20, what="it is ready")
+    assert own_site.status(unique, node) == 200
+
+
+# --- The database
+
+def test_replaced_database(own_site, unique):
+    site = own_site
+    site.publish(unique)
+    data = site.control.state / "data"
+    site.control.stop()
+    shutil.copytree(data, site.control.state / "backup")
+    site.control.start()
+    site.publish(unique + "b")
+    site.sees(unique + "b")
+    site.control.stop()
+    shutil.rmtree(data)
+    (site.control.state / "backup").rename(data)
+    site.control.start()
+    # More commits than were lost: the sequence alone would not show it.
+    site.client = Client(site.control)
+    for i in range(4):
+        site.publish(f"{unique}c{i}")
+    site.sees(f"{unique}c3")
+    assert site.status(unique) == 200 and site.status(unique + "b") == 404
+    assert site.gateway.metrics()[SNAPSHOTS] == 2
+
+
+def test_too_old(own_site, unique):
+    site = own_site
+    manifest = site.control.manifest
+    source = manifest.read_text()
+    manifest.write_text(source.replace("provide: [docs/1, feed/1]",
+                                       "provide: [docs/1, feed/1], feed_keep_batches: 1, feed_keep: 0s"))
+    assert manifest.read_text() != source
+    site.gateway.stop()
+    site.control.stop()
+    site.control.start()
+    for i in range(3):
+        site.publish(f"{unique}{i}")
+    site.control.stop()  # what it keeps in memory is gone, too
+    site.control.start()
+    site.gateway.start()
+    site.sees(f"{unique}2")
+    assert site.gateway.metrics()[SNAPSHOTS] == 1
+    assert "a snapshot is needed" in site.gateway.log
+
+
+# --- Who may follow
+
+def test_only_nodes_may_follow(site):
+    for path in ("snapshot", "changes?after=0&serving=0&wait_ms=0&feed=" + "0" * 32):
+        assert ask(site.control, path).status_code == 403
+    assert requests.post(f"{site.control.cluster_url}/cluster/v1/feed/snapshot", verify=False,
+                         cert=identity(site.control), timeout=10).status_code == 405
+    # Nor is it on a listener for people.
+    assert requests.get(site.control.mgmt + "/cluster/v1/feed/snapshot", verify=False,
+                        timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("query, status", [
+    ("", 400), ("after=1", 400), ("after=-1&serving=0&wait_ms=0&feed=" + "0" * 32, 400),
+    ("after=1&serving=2&wait_ms=0&feed=" + "0" * 32, 400),
+    ("after=1&serving=0&wait_ms=99999999&feed=" + "0" * 32, 400),
+    ("after=1&serving=0&wait_ms=0&feed=00", 400),
+    ("after=99999999999999999999&serving=0&wait_ms=0&feed=" + "0" * 32, 400),
+    ("after=1&serving=0&wait_ms=0&name=" + "n" * 2000 + "&feed=" + "0" * 32, 400),
+    ("after=1&serving=0&wait_ms=0&feed=" + "0" * 32, 410),
+])
+def test_bad_polls(site, query, status):
+    assert ask(site.control, "changes?" + query, site.control).status_code == status
+
+
+# --- An origin that lies
+
+@pytest.fixture(scope="module")
+def streams(site):
+    """What the true origin says."""
+    site.publish("Recorded")
+    snapshot = ask(site.control, "snapshot", site.control).content
+    hello = frames(snapshot)[0]
+    history = hello[hello.index(b"\xa1h\xc4\x10") + 4:][:16].hex()
+    seq = int(site.sequence())
+    changes = ask(site.control, f"changes?after={seq - 3}&serving=0&wait_ms=0&feed={history}",
+                  site.control).content
+    return snapshot, changes
+
+
+def lies(snapshot, changes):
+    whole, some = frames(snapshot), frames(changes)
+    version = changed(some[0], b"\xa1v\x01", b"\xa1v\x02")
+    return {
+        "garbage": (b"\xff" * 5000, b"GET / HTTP/1.1\r\n\r\n"),
+        "nothing": (b"", b""),
+        "huge": (b"\xff\xff\xff\xff" * 4, b"\0\0\1\0\xff\xff\xff\xff" * 9),
+        "truncated": (snapshot[:-40], changes[:-40]),
+        "no_end": (b"".join(whole[:-1]), b"".join(some[:-1])),
+        "no_commit": (b"".join(whole[:-2] + whole[-1:]), b"".join(some[:-2] + some[-1:])),
+        "flipped": (snapshot[:300] + b"\0\0\0" + snapshot[303:], changes[:-60] + b"\0" + changes[-59:]),
+        "reordered": (b"".join(whole[:1] + whole[2:0:-1] + whole[3:]),
+                      b"".join(some[:1] + some[-2:0:-1] + some[-1:])),
+        "lost": (b"".join(whole[:1] + whole[2:]), b"".join(some[:1] + some[2:])),
+        "twice": (b"".join(whole[:2] + whole[1:]), b"".join(some[:2] + some[1:])),
+        "replayed": (changes, changes),
+        "version": (version + snapshot[len(whole[0]):], version + changes[len(some[0]):]),
+    }
+
+
+@pytest.mark.parametrize("lie", ["garbage", "nothing", "huge", "truncated", "no_end", "no_commit",
+                                 "flipped", "reordered", "lost", "twice", "replayed", "version"])
+def test_lies(site, streams, unique, lie):
+    snapshot, changes = lies(*streams)[lie]
+    site.publish(unique)
+    before = site.gateway.metrics()
+    liar = Liar(identity(site.control))
+    liar.snapshot, liar.changes = (200, snapshot), (200, changes)
+    try:
+        site.wire.redirect(liar.port)
+        wait_until(lambda: liar.asked >= 3, 20, what="it was asked")
+        wait_until(lambda: site.gateway.metrics()[REFUSED] >=
+                   before[REFUSED] + 2, 20, what="it was refused")
+        assert site.status(unique) == 200
+        now = site.gateway.metrics()
+        assert [now[k] for k in (SEQUENCE, SNAPSHOTS)] == [before[k] for k in (SEQUENCE, SNAPSHOTS)]
+    finally:
+        site.wire.redirect(site.control.cluster_port)
+        liar.close()
+    site.publish(unique + "b")
+    site.sees(unique + "b")
+    assert "the feed protocol" in site.gateway.log or lie != "version"
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 500, 503])
+def test_refusals(site, unique, status):
+    site.publish(unique)
+    liar = Liar(identity(site.control))
+    liar.snapshot = liar.changes = (status, b"x" * 100)
+    try:
+        site.wire.redirect(liar.port)
+        wait_until(lambda: liar.asked >= 2, 20, what="it was asked")
+        assert site.status(unique) == 200
+    finally:
+        site.wire.redirect(site.control.cluster_port)
+        liar.close()
+    before = site.gateway.metrics()[SNAPSHOTS]
+    site.publish(unique + "b")
+    site.sees(unique + "b")
+    assert site.gateway.metrics()[SNAPSHOTS] == before
+
+
+def test_impostor(site, unique, tmp_path):
+    """A certificate that says the right things, signed by nobody."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "control")])
+    now = datetime.datetime.utcnow()
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
+                   .public_key(key.public_key()).serial_number(1).not_valid_before(now)
+                   .not_valid_after(now + datetime.timedelta(days=1))
+                   .add_extension(x509.SubjectAlternativeName(
+                       [x509.DNSName("control.gatehouse.internal")]), False)
+                   .sign(key, hashes.SHA256()))
+    pem = tmp_path / "impostor.pem"
+    pem.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                      serialization.NoEncryption()) +
+                    certificate.public_bytes(serialization.Encoding.PEM))
+    site.publish(unique)
+    liar = Liar(str(pem))
+    seen = len(site.gateway.log)
+    try:
+        site.wire.redirect(liar.port)
+        wait_until(lambda: "cannot follow" in site.gateway.log[seen:], 20, what="it says so")
+        assert liar.asked == 0 and site.status(unique) == 200
+    finally:
+        site.wire.redirect(site.control.cluster_port)
+        liar.close()
+    site.publish(unique + "b")
+    site.sees(unique + "b")
