@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -11,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kit.client import PUBLISHER, Client
-from kit.cluster import MANIFESTS, Cluster, has_plugin
-from kit.node import wait_until
-from kit.origin import Liar, ask, changed, frames, identity
+from kit.client import ADMIN, PUBLISHER, Client
+from kit.cluster import Cluster, has_plugin
+from kit.node import free_ports, wait_until
+from kit.origin import Liar, ask, changed, frames, identity, sequence_of
 from kit.proxy import Wire
 
 pytestmark = pytest.mark.skipif(not has_plugin("sync"), reason="built without sync")
@@ -69,28 +70,34 @@ def own_site(tmp_path, echo):
     made.close()
 
 
+def block_and_unblock(site, gateway, name, n):
+    """A write at the control plane is never answered before `gateway` serves it."""
+    api = site.client.publish(name, site.backend.url)
+    _, sub, _, token = site.client.consumer(api)
+    block = f"{PUBLISHER}/subscriptions/%s-subscription?subscriptionId={sub['subscriptionId']}"
+
+    def call():
+        return requests.get(f"{gateway.http}/{name.lower()}/1.0.0/x", timeout=10,
+                            headers={"Authorization": "Bearer " + token}).status_code
+
+    for _ in range(n):
+        site.client.rest("POST", block % "block" + "&blockState=BLOCKED", 200)
+        assert call() == 401
+        site.client.rest("POST", block % "unblock", 200)
+        assert call() == 200
+
+
 # --- Changes
 
 def test_write_is_answered_when_the_gateway_serves_it(site, unique):
-    api = site.client.publish(unique, site.backend.url)
-    sub = site.client.consumer(api)
-    path, token = f"{site.gateway.http}/{unique.lower()}/1.0.0/x", sub[3]
-
-    def call():
-        return requests.get(path, headers={"Authorization": "Bearer " + token}, timeout=10)
-
-    block = f"{PUBLISHER}/subscriptions/%s-subscription?subscriptionId={sub[1]['subscriptionId']}"
-    for _ in range(50):
-        site.client.rest("POST", block % "block" + "&blockState=BLOCKED", 200)
-        assert call().status_code == 401
-        site.client.rest("POST", block % "unblock", 200)
-        assert call().status_code == 200
+    block_and_unblock(site, site.gateway, unique, 50)
 
 
 def test_gateway_is_listed(site):
-    own = [n for n in site.client.rest("GET", PUBLISHER + "/settings")["environment"]
-           if n["name"] == "Default"]
-    assert own
+    environments = site.client.rest("GET", ADMIN + "/environments")["list"]
+    found = site.client.rest("GET", f"{ADMIN}/environments/{environments[0]['id']}/gateways")["list"]
+    assert [(g["gatewayId"], g["status"]) for g in found] == [
+        ((site.gateway.state / "node-id").read_text().strip(), "ACTIVE")]
     assert site.control.metrics()[FOLLOWERS] == 1
 
 
@@ -99,8 +106,8 @@ def test_dead_gateway_holds_nothing_up(site, unique):
     gateway = site.gateway
     gateway.kill()
     started = time.monotonic()
-    for _ in range(5):
-        site.client.deploy(api["id"])
+    for _ in range(4):
+        site.client.deploy(api["id"])  # two writes each
     assert time.monotonic() - started < 5  # one wait at most, not one each
     gateway.start()
     site.sees(unique)
@@ -255,14 +262,16 @@ def test_bad_polls(site, query, status):
 
 # --- An origin that lies
 
-@pytest.fixture(scope="module")
-def streams(site):
-    """What the true origin says."""
-    site.publish("Recorded")
-    snapshot = ask(site.control, "snapshot", site.control).content
+def true_streams(site):
+    """What the true origin says now.  A snapshot is given to all who ask within two seconds."""
+    def current():
+        stream = ask(site.control, "snapshot", site.control).content
+        return stream if sequence_of(frames(stream)[0]) >= site.sequence() else None
+
+    snapshot = wait_until(current, 10, what="a snapshot that is not older than the gateway")
     hello = frames(snapshot)[0]
     history = hello[hello.index(b"\xa1h\xc4\x10") + 4:][:16].hex()
-    seq = int(site.sequence())
+    seq = sequence_of(hello)
     changes = ask(site.control, f"changes?after={seq - 3}&serving=0&wait_ms=0&feed={history}",
                   site.control).content
     return snapshot, changes
@@ -290,9 +299,11 @@ def lies(snapshot, changes):
 
 @pytest.mark.parametrize("lie", ["garbage", "nothing", "huge", "truncated", "no_end", "no_commit",
                                  "flipped", "reordered", "lost", "twice", "replayed", "version"])
-def test_lies(site, streams, unique, lie):
-    snapshot, changes = lies(*streams)[lie]
+def test_lies(site, unique, lie):
     site.publish(unique)
+    site.sees(unique)
+    wait_until(lambda: site.gateway.metrics()[LAG] == 0, 10, what="nothing is missing")
+    snapshot, changes = lies(*true_streams(site))[lie]
     before = site.gateway.metrics()
     liar = Liar(identity(site.control))
     liar.snapshot, liar.changes = (200, snapshot), (200, changes)
@@ -312,9 +323,29 @@ def test_lies(site, streams, unique, lie):
     assert "the feed protocol" in site.gateway.log or lie != "version"
 
 
+def test_old_snapshot_is_not_taken(site, unique):
+    """As of a relay that is behind, or of somebody who would bring back what was revoked."""
+    old = true_streams(site)[0]
+    site.publish(unique)
+    site.sees(unique)
+    liar = Liar(identity(site.control))
+    liar.snapshot, liar.changes = (200, old), (410, b"")
+    seen = len(site.gateway.log)
+    try:
+        site.wire.redirect(liar.port)
+        wait_until(lambda: "older than what is served" in site.gateway.log[seen:], 20, what="it says so")
+        assert site.status(unique) == 200
+    finally:
+        site.wire.redirect(site.control.cluster_port)
+        liar.close()
+    site.publish(unique + "b")
+    site.sees(unique + "b")
+
+
 @pytest.mark.parametrize("status", [302, 403, 404, 500, 503])
 def test_refusals(site, unique, status):
     site.publish(unique)
+    site.sees(unique)
     liar = Liar(identity(site.control))
     liar.snapshot = liar.changes = (status, b"x" * 100)
     try:
@@ -346,6 +377,7 @@ def test_impostor(site, unique, tmp_path):
                                       serialization.NoEncryption()) +
                     certificate.public_bytes(serialization.Encoding.PEM))
     site.publish(unique)
+    site.sees(unique)
     liar = Liar(str(pem))
     seen = len(site.gateway.log)
     try:
@@ -357,3 +389,93 @@ def test_impostor(site, unique, tmp_path):
         liar.close()
     site.publish(unique + "b")
     site.sees(unique + "b")
+
+
+# --- Relays, balancers, several gateways
+
+class Relayed:
+    """A control plane, a relay of its feed, HAProxy before both, and a gateway behind HAProxy."""
+
+    def __init__(self, directory, backend):
+        self.backend = backend
+        self.cluster = Cluster(directory)
+        self.control = self.cluster.start().control
+        self.client = self.cluster.client
+        manifest = directory / "relay.yaml"
+        manifest.write_text(self.cluster.manifest("key-manager", directory).read_text() + "  - origin\n")
+        self.relay = self.cluster.add("key-manager", manifest=manifest)
+        self.port = free_ports(1)[0]
+        config = directory / "haproxy.cfg"
+        config.write_text(
+            "defaults\n  mode tcp\n  timeout connect 1s\n  timeout client 1h\n  timeout server 1h\n"
+            f"listen feed\n  bind 127.0.0.1:{self.port}\n  balance roundrobin\n  option redispatch\n"
+            "  default-server check inter 100 fall 1 rise 1 on-marked-down shutdown-sessions\n"
+            f"  server relay 127.0.0.1:{self.relay.cluster_port}\n"
+            f"  server control 127.0.0.1:{self.control.cluster_port}\n")
+        self.haproxy = subprocess.Popen(["haproxy", "-db", "-f", config], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        through = self.cluster.manifest("gateway", directory)
+        text = through.read_text()
+        through.write_text(text.replace('sync: { url: "${GATEHOUSE_CONTROL_URL}" }',
+                                        'sync: { url: "${FEED_URL}" }'))
+        assert through.read_text() != text
+        self.gateway = self.cluster.add("gateway", manifest=through,
+                                        env={"FEED_URL": f"https://127.0.0.1:{self.port}"})
+
+    def close(self):
+        self.haproxy.terminate()
+        self.haproxy.wait()
+        self.cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def relayed(tmp_path_factory, echo):
+    made = Relayed(tmp_path_factory.mktemp("relay"), echo)
+    yield made
+    made.close()
+
+
+def test_write_waits_for_gateways_behind_a_relay(relayed, unique):
+    if not relayed.cluster.can_join:
+        pytest.skip("nodes have no certificates of their own")
+    block_and_unblock(relayed, relayed.gateway, unique, 20)
+    polls = 'gatehouse_origin_polls_total{entry="origin"}'
+    assert relayed.relay.metrics()[polls] > 0 or relayed.control.metrics()[polls] > 0
+
+
+def test_gateway_moves_between_nodes(relayed, unique):
+    if not relayed.cluster.can_join:
+        pytest.skip("nodes have no certificates of their own")
+    for i in range(2):
+        relayed.relay.stop()
+        block_and_unblock(relayed, relayed.gateway, f"{unique}a{i}", 3)
+        relayed.relay.start()
+        block_and_unblock(relayed, relayed.gateway, f"{unique}b{i}", 3)
+    assert relayed.gateway.metrics()[SNAPSHOTS] == 1
+
+
+def test_relay_without_control_plane(relayed, unique):
+    """A new gateway gets everything from the relay."""
+    if not relayed.cluster.can_join:
+        pytest.skip("nodes have no certificates of their own")
+    operations = [{"target": "/*", "verb": "GET", "authType": "None"}]
+    relayed.client.publish(unique, relayed.backend.url, operations=operations)
+    gateway = relayed.gateway
+    gateway.stop()
+    (gateway.state / "feed.replica").unlink()
+    relayed.control.stop()
+    gateway.start()
+    assert requests.get(f"{gateway.http}/{unique.lower()}/1.0.0/x", timeout=10).status_code == 200
+    relayed.control.start()
+    wait_until(lambda: relayed.relay.metrics()[CONNECTED] == 1, 20, what="the relay follows again")
+
+
+def test_two_gateways(site, unique):
+    if not site.cluster.can_join:
+        pytest.skip("nodes have no certificates of their own")
+    second = site.cluster.add("gateway")
+    for gateway in (site.gateway, second):
+        block_and_unblock(site, gateway, f"{unique}of{gateway.http_port}", 10)
+    assert site.control.metrics()[FOLLOWERS] == 2
+    second.stop()
+    wait_until(lambda: site.control.metrics()[FOLLOWERS] == 1, 10, what="it is gone")

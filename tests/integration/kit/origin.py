@@ -29,6 +29,13 @@ def changed(frame, old, new):
     return content + _xxh(content, len(content)).to_bytes(8, "big")
 
 
+def sequence_of(frame):
+    """What a HELLO, COMMIT or END says."""
+    at = frame.index(b"\xa1s") + 2
+    first, size = frame[at], {0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8}
+    return first if first < 0x80 else int.from_bytes(frame[at + 1:at + 1 + size[first]], "big")
+
+
 def identity(node):
     """File with certificate and key of a node."""
     return str(node.state / "cluster" / "identity.pem")

@@ -33,9 +33,13 @@ class Wire:
         while True:
             try:
                 client = self.listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
             state = {"asked": False}
             self.sockets += [client, server]
             threading.Thread(target=self.ask, args=(client, server, state), daemon=True).start()
