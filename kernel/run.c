@@ -37,6 +37,7 @@ struct run {
 	uv_async_t wake;       /* events wait, or a generation is no longer used */
 	uv_signal_t term, interrupt, hup, usr2;
 	uv_timer_t cut;        /* repeats while generations drain; ends those that had their time */
+	uv_timer_t leave;      /* between saying that we go and going */
 	struct krn_successor successor;
 	char *program;         /* as it was started; a newer one may be in its place by now */
 	bool is_ending;
@@ -126,6 +127,32 @@ on_reload(uv_signal_t *handle, int signum)
 }
 
 static void
+on_left(uv_timer_t *timer)
+{
+	struct run *run = timer->data;
+
+	run->is_ending = true;
+	uv_stop(&run->loop);
+}
+
+/* Say no on /readyz and serve on for leave_ms, so that balancers send nobody any more when listening
+ * ends.  A second signal ends it at once. */
+static void
+leave(struct run *run)
+{
+	uint64_t leave_ms = run->node->gen->manifest->node.leave_ms;
+
+	if (leave_ms == 0)
+		return;
+	atomic_store(&run->node->is_serving, false);
+	run->is_ending = false;
+	uv_timer_start(&run->leave, on_left, leave_ms, 0);
+	while (!run->is_ending)
+		uv_run(&run->loop, UV_RUN_DEFAULT);
+	uv_timer_stop(&run->leave);
+}
+
+static void
 on_taken(void *arg)
 {
 	struct run *run = arg;
@@ -168,6 +195,8 @@ loop_init(struct run *run)
 	}
 	uv_timer_init(&run->loop, &run->cut);
 	run->cut.data = run;
+	uv_timer_init(&run->loop, &run->leave);
+	run->leave.data = run;
 	uv_signal_start(&run->term, on_end, SIGTERM);
 	uv_signal_start(&run->interrupt, on_end, SIGINT);
 	uv_signal_start(&run->hup, on_reload, SIGHUP);
@@ -289,6 +318,7 @@ serve(struct run *run, char *error, size_t error_size)
 			if (!run->successor.has_taken) {
 				krn_successor_done(&run->successor);
 				notify("STOPPING=1");
+				leave(run);
 			}
 		}
 		krn_node_stop(run->node, r == GH_OK ? run->node->gen->manifest->node.drain_ms : 0);

@@ -93,7 +93,7 @@ sign_in() { # sets $auth
 	client=$(field .clientId):$(field .clientSecret)
 	request POST "$mgmt/oauth2/token" 200 -u "$client" -d grant_type=password -d username=admin \
 		--data-urlencode "password=$GATEHOUSE_ADMIN_PASSWORD" \
-		--data-urlencode 'scope=apim:admin apim:api_view apim:api_create apim:api_publish apim:api_manage apim:subscribe apim:app_manage apim:sub_manage apim:tier_manage'
+		--data-urlencode 'scope=apim:admin apim:api_view apim:api_create apim:api_publish apim:api_manage apim:subscribe apim:app_manage apim:sub_manage apim:subscription_block apim:tier_manage'
 	auth=(-H "Authorization: Bearer $(field .access_token)")
 }
 make_plan() { # make_plan NAME REQUESTS-PER-MINUTE

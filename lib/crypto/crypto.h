@@ -19,6 +19,8 @@
 int crypto_random(void *ret, size_t n);
 /** Random UUID (RFC 9562, version 4), lower case, NUL-terminated.  @return as crypto_random(). */
 int crypto_uuid(char ret_uuid[CRYPTO_UUID_LEN + 1]);
+/** Is it written as crypto_uuid() writes one? */
+bool crypto_is_uuid(struct gh_str s);
 /** @p n random bytes as lower-case hexadecimal, NUL-terminated; @p ret has room for 2n + 1.
  *  @return as crypto_random(). */
 int crypto_random_hex(char *ret, size_t n);

@@ -36,6 +36,20 @@ crypto_uuid(char ret_uuid[CRYPTO_UUID_LEN + 1])
 	return GH_OK;
 }
 
+bool
+crypto_is_uuid(struct gh_str s)
+{
+	if (s.n != CRYPTO_UUID_LEN)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (is_dash ? s.p[i] != '-' : memchr("0123456789abcdef", s.p[i], 16) == NULL)
+			return false;
+	}
+	return true;
+}
+
 int
 crypto_random_hex(char *ret, size_t n)
 {

@@ -105,7 +105,7 @@ check_name(struct reader *rd, unsigned line, const char *what, struct gh_str nam
 struct node_section {
 	struct gh_str name;
 	uint64_t workers;
-	struct gh_ms drain_ms;
+	struct gh_ms drain_ms, leave_ms;
 	struct gh_bytes txn_arena_bytes;
 };
 
@@ -113,6 +113,7 @@ static const struct gh_opt node_opts[] = {
 	GH_OPT(struct node_section, name, .dflt = "local"),
 	GH_OPT(struct node_section, workers, .dflt = "0", .max = 256),
 	GH_OPT(struct node_section, drain_ms, .dflt = "10s", .max = 86400000),
+	GH_OPT(struct node_section, leave_ms, .dflt = "0ms", .max = 600000),
 	GH_OPT(struct node_section, txn_arena_bytes, .dflt = "1M", .min = 65536, .max = 1u << 30),
 	{ .type = GH_OPT_END },
 };
@@ -228,6 +229,7 @@ read_node_options(struct reader *rd, const struct yaml_node *node, unsigned line
 
 	options->workers = section->workers;
 	options->drain_ms = section->drain_ms.v;
+	options->leave_ms = section->leave_ms.v;
 	options->txn_arena_bytes = section->txn_arena_bytes.v;
 	r = check_name(rd, line, "node: name", section->name);
 	if (r == 0)

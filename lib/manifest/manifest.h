@@ -7,7 +7,7 @@
  * their type is decided; a value never becomes syntax, and $${ stands for ${.  Unknown keys are
  * errors.  Every message names file and line.
  *
- *   node: { name, workers, drain_ms, txn_arena_bytes }
+ *   node: { name, workers, drain_ms, leave_ms, txn_arena_bytes }
  *   log: { level, format }
  *   access_log: { format, file }
  *   pool: { store, crypto, net, queue }
@@ -30,6 +30,7 @@ struct manifest_node {
 	struct gh_str name;
 	uint64_t workers;            /**< 0: as many as affinity and cgroup allow. */
 	uint64_t drain_ms;           /**< Longest wait for transactions on shutdown and reload. */
+	uint64_t leave_ms;           /**< How long it serves on after SIGTERM, with /readyz saying no. */
 	uint64_t txn_arena_bytes;    /**< Most memory of one transaction's arena. */
 	int log_level;               /**< As in <syslog.h>. */
 	enum manifest_log_format log_format;

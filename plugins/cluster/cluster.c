@@ -7,6 +7,7 @@
  * A node with a control_url gets its first certificate there, with a token, and renews it there.  The
  * others get theirs from their own store, through the plugin `members`.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
@@ -37,6 +38,21 @@ static const struct gh_opt opts[] = {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+void
+cluster_log(const struct cluster *c, int level, const char *fmt, ...)
+{
+	char text[CLUSTER_ERROR_BYTES + 256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (c->inst != NULL)
+		gh_inst_log(c->inst, level, "%s", text);
+	else
+		fprintf(stderr, "gatehouse: %s\n", text);
+}
+
 static int
 take_roles(struct cluster *c, const struct gh_list *roles)
 {
@@ -50,7 +66,7 @@ take_roles(struct cluster *c, const struct gh_list *roles)
 		while (k < sizeof(known) / sizeof(known[0]) && !gh_str_eq(roles->v[i], gh_str_of(known[k])))
 			k++;
 		if (k == sizeof(known) / sizeof(known[0])) {
-			gh_inst_log(c->inst, LOG_ERR, "roles: no role is called %.*s",
+			cluster_log(c, LOG_ERR, "roles: no role is called %.*s",
 				GH_STR_ARG(roles->v[i]));
 			return GH_EINVAL;
 		}
@@ -64,14 +80,14 @@ static int
 take_options(struct cluster *c, const struct cluster_config *config)
 {
 	struct gh_str url = config->control_url;
-	int n = snprintf(c->dir, sizeof(c->dir), "%s/cluster", gh_inst_state_dir(c->inst));
+	int n = snprintf(c->dir, sizeof(c->dir), "%s/cluster", c->state_dir);
 
 	if (n < 0 || (size_t)n >= sizeof(c->dir) - 32) {
-		gh_inst_log(c->inst, LOG_ERR, "the path of the state directory is too long");
+		cluster_log(c, LOG_ERR, "the path of the state directory is too long");
 		return GH_EINVAL;
 	}
 	c->key_place = (struct clusterkey_place){ .text = config->cluster_key,
-		.file = config->cluster_key_file, .state_dir = gh_inst_state_dir(c->inst) };
+		.file = config->cluster_key_file, .state_dir = c->state_dir };
 	while (url.n > 0 && url.p[url.n - 1] == '/')
 		url.n--;
 	if (url.n > 0 && (c->control_url = strndup(url.p, url.n)) == NULL)
@@ -88,7 +104,7 @@ join_first(struct cluster *c, const struct cluster_config *config)
 	if (c->control_url == NULL || atomic_load(&c->serial) > 0)
 		return GH_OK;
 	if (config->join_token.v.n == 0) {
-		gh_inst_log(c->inst, LOG_ERR, "this node has no valid certificate of its cluster: let the "
+		cluster_log(c, LOG_ERR, "this node has no valid certificate of its cluster: let the "
 			"control plane make a token (POST /api/am/cluster/v1/join-tokens) and give it as "
 			"join_token, or run gatehouse join");
 		return GH_EDENIED;
@@ -96,12 +112,12 @@ join_first(struct cluster *c, const struct cluster_config *config)
 	r = cluster_join(c, gh_str_of(c->control_url), config->join_token.v, config->join_wait.v, error,
 		sizeof(error));
 	if (r < 0)
-		gh_inst_log(c->inst, LOG_ERR, "cannot join the cluster at %s: %s", c->control_url, error);
+		cluster_log(c, LOG_ERR, "cannot join the cluster at %s: %s", c->control_url, error);
 	return r;
 }
 
-static void
-close_cluster(void *process)
+void
+cluster_close(void *process)
 {
 	struct cluster *c = process;
 
@@ -127,12 +143,13 @@ init(struct cluster *c, struct gh_inst *inst)
 
 	if (r < 0)
 		return r;
-	c->inst = inst;
 	if (clock_init(&c->lock, &c->renew_change) != 0) {
 		fetch_free(c->fetch);
 		return GH_ENOMEM;
 	}
 	pthread_rwlock_init(&c->removed_lock, NULL);
+	if (inst == NULL)
+		return GH_OK;
 	c->expires_at = gh_metric_new(inst, GH_GAUGE, "gatehouse_cluster_certificate_expires_seconds",
 		"When the certificate of this node ends, in Unix seconds.", NULL);
 	c->renewals = gh_metric_new(inst, GH_COUNTER, "gatehouse_cluster_renewals_total",
@@ -142,26 +159,43 @@ init(struct cluster *c, struct gh_inst *inst)
 	return GH_OK;
 }
 
-static int
-open_cluster(void *process, const void *config, struct gh_inst *inst)
+int
+cluster_prepare(struct cluster *c, const struct cluster_config *config, struct gh_inst *inst,
+	const char *state_dir, struct gh_str name)
 {
-	const struct cluster_config *options = config;
-	struct cluster *c = process;
-	int r = init(c, inst);
+	int r;
 
-	if (r < 0)
+	c->inst = inst;
+	c->state_dir = state_dir;
+	c->name = name;
+	r = init(c, inst);
+	if (r < 0) {
+		cluster_log(c, LOG_ERR, "%s", gh_strerror(r));
 		return r;
-	r = take_options(c, options);
+	}
+	r = take_options(c, config);
 	if (r == GH_OK)
 		r = cluster_identity_open(c);
 	if (r == GH_OK)
 		r = cluster_keys_open(c);
-	if (r == GH_OK)
-		r = join_first(c, options);
+	if (r < 0)
+		cluster_close(c);
+	return r;
+}
+
+static int
+open_cluster(void *process, const void *config, struct gh_inst *inst)
+{
+	struct cluster *c = process;
+	int r = cluster_prepare(c, config, inst, gh_inst_state_dir(inst), gh_inst_node_name(inst));
+
+	if (r < 0)
+		return r;
+	r = join_first(c, config);
 	if (r == GH_OK)
 		r = cluster_renew_open(c);
 	if (r < 0)
-		close_cluster(c);
+		cluster_close(c);
 	return r;
 }
 
@@ -174,7 +208,7 @@ start_cluster(void *process, void *config)
 	(void)config;
 	if (atomic_load(&c->serial) > 0)
 		return GH_OK;
-	gh_inst_log(c->inst, LOG_ERR, "this node has no certificate of its cluster: name the plugin members "
+	cluster_log(c, LOG_ERR, "this node has no certificate of its cluster: name the plugin members "
 		"on a node with documents, or give control_url and join_token");
 	return GH_EDENIED;
 }
@@ -189,5 +223,6 @@ static const struct gh_service_row provides[] = {
 GH_PLUGIN = {
 	GH_PLUGIN_ABI, .name = "cluster", .version = "0.1.0", .provides = provides, .opts = opts,
 	.config_size = sizeof(struct cluster_config), .process_size = sizeof(struct cluster),
-	.open = open_cluster, .close = close_cluster, .start = start_cluster,
+	.open = open_cluster, .close = cluster_close, .start = start_cluster,
+	.commands = cluster_commands,
 };

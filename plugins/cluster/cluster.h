@@ -8,6 +8,7 @@
  *   trust.c     trust/1: material, membership, sealing
  *   enroll.c    enroll/1: how the node gets its certificate and learns whom to trust
  *   join.c      the first certificate, with a token
+ *   command.c   gatehouse join: the same without a node
  *   renew.c     the next ones, from the control plane
  *   peer.c      peer/1: calls to other nodes
  */
@@ -55,7 +56,9 @@ struct role_text {
 };
 
 struct cluster {
-	struct gh_inst *inst;
+	struct gh_inst *inst;             /**< NULL: this is the command, not a node. */
+	const char *state_dir;
+	struct gh_str name;               /**< Of the node. */
 	char dir[CLUSTER_PATH_MAX];       /**< Of this plugin, in the state directory. */
 	char node_id[CRYPTO_UUID_LEN + 1];
 	char wanted_roles[CLUSTER_ROLES_BYTES];
@@ -78,8 +81,23 @@ struct cluster {
 	bool has_renew_thread;
 	pthread_cond_t renew_change;      /**< With lock. */
 	bool is_stopping, wants_renewal;  /**< lock */
-	struct gh_metric *expires_at, *renewals, *renewals_failed;
+	struct gh_metric *expires_at, *renewals, *renewals_failed; /**< NULL without inst. */
 };
+
+/* ---- cluster.c ------------------------------------------------------------------------------- */
+
+/** To the log; from the command to stderr.  No secrets.  ANY. */
+void cluster_log(const struct cluster *c, int level, const char *fmt, ...) GH_PRINTF(3, 4);
+/** Read the options and what is in the state directory.  MAIN.
+ *  @param inst  NULL for the command.  @return 0, then cluster_close() ends it; or an error that
+ *  was logged. */
+int cluster_prepare(struct cluster *c, const struct cluster_config *config, struct gh_inst *inst,
+	const char *state_dir, struct gh_str name);
+void cluster_close(void *process);
+
+/* ---- command.c ------------------------------------------------------------------------------- */
+
+extern const struct gh_command_row cluster_commands[];
 
 /* ---- identity.c ------------------------------------------------------------------------------ */
 

@@ -48,7 +48,7 @@ need_cluster_key(void *self, bool may_create, char *error, size_t error_size)
 		return r;
 	clusterkey_id(c->cluster_key, c->cluster_key_id);
 	if (made[0] != '\0')
-		gh_inst_log(c->inst, LOG_NOTICE,
+		cluster_log(c, LOG_NOTICE,
 			"made a cluster key, %s; every node of the cluster needs a copy", made);
 	return GH_OK;
 }
@@ -81,7 +81,7 @@ trust(void *self, struct gh_str authorities)
 	int r = cluster_identity_trust(c, authorities, error, sizeof(error));
 
 	if (r < 0)
-		gh_inst_log(c->inst, LOG_ERR, "the cluster's authorities cannot be taken over: %s", error);
+		cluster_log(c, LOG_ERR, "the cluster's authorities cannot be taken over: %s", error);
 	return r;
 }
 

@@ -212,7 +212,8 @@ use(struct cluster *c, struct identity *identity, char *error, size_t error_size
 	if (r == GH_OK) {
 		c->newest = identity;
 		atomic_fetch_add(&c->serial, 1);
-		gh_metric_set(c->expires_at, identity->certificate.not_after_s);
+		if (c->expires_at != NULL)
+			gh_metric_set(c->expires_at, identity->certificate.not_after_s);
 		pthread_cond_broadcast(&c->renew_change);
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -241,7 +242,7 @@ cluster_identity_install(struct cluster *c, struct gh_str chain, struct gh_str a
 	if (r == GH_OK)
 		r = use(c, identity, error, error_size);
 	if (r == GH_OK)
-		gh_inst_log(c->inst, LOG_NOTICE, "certificate %s of this node (%s), valid until %lld",
+		cluster_log(c, LOG_NOTICE, "certificate %s of this node (%s), valid until %lld",
 			identity->certificate.serial, identity->roles,
 			(long long)identity->certificate.not_after_s);
 	else
@@ -293,26 +294,12 @@ cluster_identity_request(struct cluster *c, struct gh_str *ret_request)
 
 /* ---- Start and end --------------------------------------------------------------------------- */
 
-static bool
-is_uuid(struct gh_str s)
-{
-	if (s.n != CRYPTO_UUID_LEN)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (is_dash ? s.p[i] != '-' : memchr("0123456789abcdef", s.p[i], 16) == NULL)
-			return false;
-	}
-	return true;
-}
-
 static int
 open_node_id(struct cluster *c, char *error, size_t error_size)
 {
 	char path[CLUSTER_PATH_MAX], line[CRYPTO_UUID_LEN + 2];
 	struct gh_str text = GH_STR_NONE;
-	int n = snprintf(path, sizeof(path), "%s/node-id", gh_inst_state_dir(c->inst)), r = GH_EINVAL;
+	int n = snprintf(path, sizeof(path), "%s/node-id", c->state_dir), r = GH_EINVAL;
 
 	if (n < 0 || (size_t)n >= sizeof(path)) {
 		snprintf(error, error_size, "the path of the state directory is too long");
@@ -322,7 +309,7 @@ open_node_id(struct cluster *c, char *error, size_t error_size)
 	if (r == GH_OK) {
 		if (text.n > 0 && text.p[text.n - 1] == '\n')
 			text.n--;
-		r = is_uuid(text) ? GH_OK : GH_EINVAL;
+		r = crypto_is_uuid(text) ? GH_OK : GH_EINVAL;
 		if (r == GH_OK)
 			memcpy(c->node_id, text.p, CRYPTO_UUID_LEN);
 		else
@@ -356,11 +343,11 @@ cluster_identity_open(struct cluster *c)
 		return GH_OK;
 	else if (r == GH_EEXPIRED) {
 		/* Not the end: its own store can give it another one. */
-		gh_inst_log(c->inst, LOG_WARNING, "%s", error);
+		cluster_log(c, LOG_WARNING, "%s", error);
 		return GH_OK;
 	}
 	if (r < 0)
-		gh_inst_log(c->inst, LOG_ERR, "%s", error);
+		cluster_log(c, LOG_ERR, "%s", error);
 	return r;
 }
 

@@ -149,7 +149,7 @@ make_body(struct joining *j, struct gh_str *ret_text)
 	if (r == GH_OK)
 		r = js_set_str(json, "nodeId", gh_str_of(c->node_id));
 	if (r == GH_OK)
-		r = js_set_str(json, "name", gh_inst_node_name(c->inst));
+		r = js_set_str(json, "name", c->name);
 	if (r == GH_OK && c->cluster_key != NULL)
 		r = js_set_str(json, "clusterKeyId", gh_str_of(c->cluster_key_id));
 	if (r == GH_OK)
@@ -209,7 +209,7 @@ cluster_join(struct cluster *c, struct gh_str url, struct gh_str token, uint64_t
 		if ((r != GH_EAGAIN && r != GH_ETIMEDOUT) || gh_mono_ns() >= until_ns)
 			break;
 		if (!is_told)
-			gh_inst_log(c->inst, LOG_WARNING, "waiting for the control plane at %.*s: %s",
+			cluster_log(c, LOG_WARNING, "waiting for the control plane at %.*s: %s",
 				GH_STR_ARG(url), error);
 		is_told = true;
 		nanosleep(&pause, NULL);

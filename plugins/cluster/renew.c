@@ -126,7 +126,7 @@ run(void *arg)
 		}
 		gh_metric_add(c->renewals_failed, 1);
 		if (backoff_ms == 0)
-			gh_inst_log(c->inst, LOG_WARNING, "the certificate of this node cannot be renewed "
+			cluster_log(c, LOG_WARNING, "the certificate of this node cannot be renewed "
 				"yet: %s", error);
 		backoff_ms = backoff_ms == 0 ? BACKOFF_MIN_MS : 2 * backoff_ms;
 		backoff_ms = backoff_ms < BACKOFF_MAX_MS ? backoff_ms : BACKOFF_MAX_MS;

@@ -190,7 +190,7 @@ cluster_keys_open(struct cluster *c)
 	if (r == GH_OK)
 		r = open_own_key(c, c->cluster_key == NULL, error, sizeof(error));
 	if (r < 0)
-		gh_inst_log(c->inst, LOG_ERR, "%s", error);
+		cluster_log(c, LOG_ERR, "%s", error);
 	return r;
 }
 

@@ -224,7 +224,7 @@ hand_out(struct km *km, const struct km_client *client, struct gh_str secret,
 		out.key_mapping_id = doc_str(consumer->docs[0].body, "key_mapping_id");
 	}
 	if (secret.n == 0 && sealed.n != 0 && sealed.n <= sizeof(plain) &&
-			crypto_unseal(km->cluster_key, seal_context(context, client->id), sealed,
+			clusterkey_unseal(km->cluster_key, seal_context(context, client->id), sealed,
 				plain, &plain_n) == 0)
 		out.secret = (struct gh_str){ (const char *)plain, plain_n };
 	*ret = NULL;
@@ -305,7 +305,7 @@ put_secret(struct edit *edit, struct doc_writer *w)
 		doc_put_nil(w, "secret_sealed");
 		return GH_OK;
 	}
-	r = crypto_seal(edit->km->cluster_key, seal_context(context, edit->id), edit->secret,
+	r = clusterkey_seal(edit->km->cluster_key, seal_context(context, edit->id), edit->secret,
 		sealed);
 	if (r == 0)
 		doc_put_bin(w, "secret_sealed", (struct gh_str){ (const char *)sealed,

@@ -27,8 +27,11 @@ static const struct gh_opt opts[] = {
 			"https://localhost:PORT/oauth2/token with the port of the management "
 			"listener."),
 	GH_OPT(struct km_config, cluster_key_file, .dflt = "", .max = 4000, .fixed = true,
-		.help = "File with the key that all nodes of a cluster share, 64 hexadecimal "
-			"digits; empty: cluster.key in the state directory, made when missing."),
+		.help = "File with the keys that all nodes of a cluster share, 64 hexadecimal digits "
+			"each, the newest first; empty: cluster.key in the state directory, made when "
+			"missing."),
+	GH_OPT(struct km_config, cluster_key, .dflt = "", .max = 1024, .fixed = true,
+		.help = "These keys themselves, in place of a file."),
 	GH_OPT(struct km_config, signing_algorithm, .dflt = "ES256", .words = algorithms,
 		.fixed = true, .help = "Algorithm that signs access tokens."),
 	GH_OPT(struct km_config, client_secrets, .dflt = "sealed", .words = secret_words,

@@ -27,6 +27,7 @@
 #include <pthread.h>
 
 #include "lib/block/block.h"
+#include "lib/clusterkey/clusterkey.h"
 #include "lib/crypto/crypto.h"
 #include "lib/doc/doc.h"
 #include "lib/follow/follow.h"
@@ -52,6 +53,7 @@
 struct km_config {
 	struct gh_str issuer;
 	struct gh_str cluster_key_file;
+	struct gh_secret cluster_key;
 	struct gh_choice signing_algorithm;
 	struct gh_choice client_secrets;
 	struct gh_secret admin_password;
@@ -76,7 +78,7 @@ struct km {
 	enum km_client_secrets client_secrets;
 	uint64_t token_s, refresh_s, internal_key_s, skew_s;
 	/* keys.c */
-	struct crypto_key *cluster_key; /**< In crypto_secret_new() memory. */
+	struct clusterkey *cluster_key;
 	struct jose_key *signing_key;
 	pthread_rwlock_t keys_lock;
 	struct jose_key *keys[KM_KEYS_MAX]; /**< keys_lock: that tokens may be signed with. */

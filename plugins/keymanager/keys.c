@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file keys.c
- * @brief The cluster key in its file, and the keys that sign tokens, sealed in the store.
+ * @brief The cluster key, and the keys that sign tokens, sealed in the store.
  *
  * Every node of a cluster is given the same cluster key.  A signing key lies in the store twice:
  * sealed as `signing_key`, for key managers, its public part as `issuer_key`, for who verifies.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include "lib/doc/doc_json.h"
 #include "plugins/keymanager/keymanager.h"
@@ -32,100 +28,21 @@ seal_context(char buffer[CONTEXT_MAX], struct gh_str kid)
 
 /* ---- Cluster key ----------------------------------------------------------------------------- */
 
-/** Make a new cluster key and write it.  @return 0 or GH_EIO, logged. */
-static int
-create_cluster_key(struct km *km, const char *path)
-{
-	char text[2 * CRYPTO_KEY_LEN + 1];
-	uint8_t bytes[CRYPTO_KEY_LEN];
-	int r = crypto_random(bytes, sizeof(bytes)), fd = -1;
-
-	if (r < 0)
-		goto out;
-	crypto_hex(bytes, sizeof(bytes), text);
-	text[2 * CRYPTO_KEY_LEN] = '\n';
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, text, sizeof(text)) != (ssize_t)sizeof(text) || fsync(fd) != 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cannot write cluster key %s: %s", path,
-			strerror(errno));
-		r = GH_EIO;
-		goto out;
-	}
-	r = crypto_key_init(km->cluster_key, bytes);
-	if (r == 0)
-		gh_inst_log(km->inst, LOG_NOTICE,
-			"made a cluster key, %s; every node of the cluster needs a copy", path);
-out:
-	if (fd >= 0)
-		close(fd);
-	crypto_wipe(bytes, sizeof(bytes));
-	crypto_wipe(text, sizeof(text));
-	return r;
-}
-
-/** Read the key file.  @return 0; GH_ENOENT: there is none; GH_EIO or GH_EINVAL, logged. */
-static int
-read_cluster_key(struct km *km, const char *path)
-{
-	char text[2 * CRYPTO_KEY_LEN + 2];
-	uint8_t bytes[CRYPTO_KEY_LEN];
-	struct stat st;
-	ssize_t n = -1;
-	int r, fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT)
-		return GH_ENOENT;
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		n = read(fd, text, sizeof(text));
-	if (n < 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cannot read cluster key %s: %s", path,
-			strerror(errno));
-		r = GH_EIO;
-		goto out;
-	}
-	if (n > 0 && text[n - 1] == '\n')
-		n--;
-	r = crypto_unhex((struct gh_str){ text, (size_t)n }, bytes, sizeof(bytes));
-	if (r < 0)
-		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: not %d hexadecimal digits", path,
-			2 * CRYPTO_KEY_LEN);
-	else if ((st.st_mode & 07) != 0) {
-		gh_inst_log(km->inst, LOG_ERR, "cluster key %s: mode %03o lets everybody use it",
-			path, (unsigned)st.st_mode & 0777);
-		r = GH_EINVAL;
-	}
-	if (r == 0)
-		r = crypto_key_init(km->cluster_key, bytes);
-out:
-	if (fd >= 0)
-		close(fd);
-	crypto_wipe(bytes, sizeof(bytes));
-	crypto_wipe(text, sizeof(text));
-	return r;
-}
-
 /** @param has_sealed  the store holds what was sealed with a key that must exist somewhere. */
 static int
 open_cluster_key(struct km *km, const struct km_config *config, bool has_sealed)
 {
-	char path[4096];
-	struct gh_str file = config->cluster_key_file;
-	int r, n = file.n != 0 ? snprintf(path, sizeof(path), "%.*s", GH_STR_ARG(file))
-		: snprintf(path, sizeof(path), "%s/cluster.key", gh_inst_state_dir(km->inst));
+	const struct clusterkey_place place = { .text = config->cluster_key,
+		.file = config->cluster_key_file, .state_dir = gh_inst_state_dir(km->inst) };
+	char made[CLUSTERKEY_PATH_MAX], error[CLUSTERKEY_PATH_MAX + 256];
+	int r = clusterkey_open(&place, has_sealed ? CLUSTERKEY_REFUSE : CLUSTERKEY_CREATE, made, error,
+		sizeof(error), &km->cluster_key);
 
-	if (n < 0 || (size_t)n >= sizeof(path)) {
-		gh_inst_log(km->inst, LOG_ERR, "cluster_key_file: the path is too long");
-		return GH_ETOOBIG;
-	}
-	km->cluster_key = crypto_secret_new(sizeof(*km->cluster_key));
-	if (km->cluster_key == NULL)
-		return GH_ENOMEM;
-	r = read_cluster_key(km, path);
-	if (r == GH_ENOENT && has_sealed)
-		gh_inst_log(km->inst, LOG_ERR, "cluster key %s is missing, but the store holds "
-			"keys that were sealed with it", path);
-	else if (r == GH_ENOENT)
-		r = create_cluster_key(km, path);
+	if (r < 0)
+		gh_inst_log(km->inst, LOG_ERR, "%s", error);
+	else if (made[0] != '\0')
+		gh_inst_log(km->inst, LOG_NOTICE,
+			"made a cluster key, %s; every node of the cluster needs a copy", made);
 	return r;
 }
 
@@ -173,7 +90,7 @@ signing_body(const struct km *km, const struct jose_key *key, int64_t created_at
 
 	r = GH_ETOOBIG;
 	if (sealed_n <= sizeof(sealed))
-		r = crypto_seal(km->cluster_key, seal_context(context, jose_key_kid(key)), der,
+		r = clusterkey_seal(km->cluster_key, seal_context(context, jose_key_kid(key)), der,
 			sealed);
 
 	crypto_wipe_free((void *)der.p, der.n);
@@ -233,7 +150,7 @@ load_signing_key(struct km *km, enum jose_alg alg, const struct gh_doc *doc)
 	uint8_t der[SEALED_MAX];
 	char context[CONTEXT_MAX];
 	size_t n = 0;
-	int r = sealed.n > sizeof(der) ? GH_EINVAL : crypto_unseal(km->cluster_key,
+	int r = sealed.n > sizeof(der) ? GH_EINVAL : clusterkey_unseal(km->cluster_key,
 		seal_context(context, doc->id), sealed, der, &n);
 
 	if (r == 0)
@@ -396,7 +313,7 @@ km_keys_close(struct km *km)
 	while (km->key_count > 0)
 		jose_key_unref(km->keys[--km->key_count]);
 	jose_key_unref(km->signing_key);
-	crypto_secret_free(km->cluster_key, sizeof(*km->cluster_key));
+	clusterkey_close(km->cluster_key);
 	km->signing_key = NULL;
 	km->cluster_key = NULL;
 }

@@ -18,6 +18,8 @@
 
 #define SECRET GH_STR("cluster_secret")
 #define SECRET_ID GH_STR("authority")
+#define AUTHORITY GH_STR("authority")
+#define RETIRE_GRACE_S 5 /* From the writing of a certificate to its use by the node. */
 #define SEALED_MAX 4096
 #define CONTEXT_MAX 128
 
@@ -86,7 +88,7 @@ dup_text(struct gh_str s)
 static int
 read_certificates(struct members *m, struct authority *a)
 {
-	const struct gh_find find = { .tenant = MEMBERS_TENANT, .kind = GH_STR("authority"),
+	const struct gh_find find = { .tenant = MEMBERS_TENANT, .kind = AUTHORITY,
 		.limit = PKI_CHAIN_MAX };
 	struct gh_docs_found *found = NULL;
 	size_t used = 0;
@@ -240,7 +242,7 @@ create(struct members *m)
 	if (r == GH_OK) {
 		const struct gh_doc_op ops[] = {
 			{ GH_DOC_PUT, MEMBERS_TENANT, SECRET, SECRET_ID, f.secret_body, GH_REV_NONE },
-			{ GH_DOC_PUT, MEMBERS_TENANT, GH_STR("authority"), gh_str_of(f.fingerprint),
+			{ GH_DOC_PUT, MEMBERS_TENANT, AUTHORITY, gh_str_of(f.fingerprint),
 				f.public_body, GH_REV_NONE },
 		};
 
@@ -269,9 +271,157 @@ members_authority_open(struct members *m, struct authority *ret, char *error, si
 
 /* ---- Replacing it ---------------------------------------------------------------------------- */
 
-int
-members_authority_retire(struct members *m)
+/** What becomes of the document of the one that was current.  @param[out] ret_body  malloc()ed. */
+static int
+older_body(struct members *m, const struct gh_doc *doc, struct gh_str *ret_body)
 {
-	(void)m;
-	return GH_OK;
+	struct gh_str changes = GH_STR_NONE;
+	struct doc_writer w;
+	int r;
+
+	doc_writer_init(&w);
+	doc_put_bool(&w, "is_current", false);
+	/* Until then the last certificate that it signed has ended. */
+	doc_put_int(&w, "retires_at_s", now_s() + m->certificate_s + GH_ENROLL_BACKDATE_S);
+	r = doc_finish(&w, &changes);
+	if (r == GH_OK)
+		r = doc_merge(doc->body, changes, ret_body);
+	free((void *)changes.p);
+	return r;
+}
+
+static int
+replace(struct members *m, const struct authority *old, const struct gh_doc *old_doc, uint64_t *ret_seq)
+{
+	struct fresh f = { .key = GH_STR_NONE };
+	struct gh_str body = GH_STR_NONE;
+	int r = fresh_make(m, old, &f);
+
+	if (r == GH_OK)
+		r = older_body(m, old_doc, &body);
+	if (r == GH_OK) {
+		const struct gh_doc_op ops[] = {
+			{ GH_DOC_PUT, MEMBERS_TENANT, SECRET, SECRET_ID, f.secret_body, old->rev },
+			{ GH_DOC_PUT, MEMBERS_TENANT, AUTHORITY, gh_str_of(f.fingerprint), f.public_body,
+				GH_REV_NONE },
+			{ GH_DOC_PUT, MEMBERS_TENANT, AUTHORITY, old_doc->id, body, old_doc->rev },
+		};
+
+		r = m->docs.vt->commit(m->docs.self, ops, 3, ret_seq, NULL);
+	}
+	if (r == GH_OK)
+		gh_inst_log(m->inst, LOG_NOTICE, "the cluster's authority is now the one with SHA-256 %s; "
+			"%s is trusted until all nodes have another certificate", f.fingerprint,
+			old->fingerprint);
+	free((void *)body.p);
+	fresh_done(&f);
+	return r;
+}
+
+int
+members_authority_rotate(struct members *m, uint64_t *ret_seq, char *error, size_t error_size)
+{
+	const struct gh_find find = { .tenant = MEMBERS_TENANT, .kind = AUTHORITY, .limit = PKI_CHAIN_MAX };
+	struct gh_docs_found *found = NULL;
+	struct authority old;
+	int r = members_authority_read(m, &old, error, error_size);
+
+	if (r < 0)
+		return r == GH_ECONFLICT ? GH_EIO : r;
+	r = m->docs.vt->find(m->docs.self, &find, &found);
+	if (r == GH_OK && (found->n != 1 || !gh_str_eq(found->docs[0].id, gh_str_of(old.fingerprint))))
+		r = GH_ECONFLICT;
+	if (r == GH_OK)
+		r = replace(m, &old, &found->docs[0], ret_seq);
+	if (r == GH_ECONFLICT)
+		snprintf(error, error_size, "The authority is being replaced already: the older one is "
+			"still trusted");
+	else if (r < 0)
+		snprintf(error, error_size, "The authority cannot be replaced: %s", gh_strerror(r));
+	if (found != NULL)
+		m->docs.vt->found_free(found);
+	members_authority_done(&old);
+	return r;
+}
+
+/* ---- Retiring the older one ------------------------------------------------------------------ */
+
+/** Has every node that may still call a certificate of the current authority, and had time to use it? */
+static int
+have_all_renewed(struct members *m, struct gh_str key_id, bool *ret)
+{
+	struct gh_find find = { .tenant = MEMBERS_TENANT, .kind = GH_STR("node"), .limit = GH_FIND_MAX };
+	struct gh_docs_found *found = NULL;
+	bool have_all = true;
+	int r;
+
+	do {
+		struct gh_docs_found *page = NULL;
+
+		r = m->docs.vt->find(m->docs.self, &find, &page);
+		if (found != NULL)
+			m->docs.vt->found_free(found); /* the cursor pointed into it */
+		found = page;
+		for (size_t i = 0; r == GH_OK && i < page->n && have_all; i++) {
+			struct gh_str node = page->docs[i].body;
+
+			if (doc_bool(node, "is_removed", false) ||
+				doc_int(node, "expires_at_s", 0) < now_s())
+				continue;
+			have_all = gh_str_eq(doc_str(node, "authority"), key_id) &&
+				doc_int(node, "renewed_at_s", 0) + RETIRE_GRACE_S <= now_s();
+		}
+		if (r == GH_OK)
+			find.cursor = page->next;
+	} while (r == GH_OK && have_all && find.cursor.n > 0);
+	if (found != NULL)
+		m->docs.vt->found_free(found);
+	if (r == GH_OK)
+		*ret = have_all;
+	return r;
+}
+
+static int
+retire(struct members *m, const struct gh_docs_found *found)
+{
+	const struct gh_doc *current = NULL;
+	bool have_all = false;
+	int r = GH_OK;
+
+	for (size_t i = 0; i < found->n; i++)
+		if (doc_bool(found->docs[i].body, "is_current", false))
+			current = &found->docs[i];
+	if (current != NULL)
+		r = have_all_renewed(m, doc_str(current->body, "key_id"), &have_all);
+	for (size_t i = 0; i < found->n && current != NULL && r == GH_OK; i++) {
+		const struct gh_doc *doc = &found->docs[i];
+		const struct gh_doc_op op = { GH_DOC_DELETE, MEMBERS_TENANT, AUTHORITY, doc->id,
+			.expect_rev = doc->rev };
+
+		if (doc == current || (!have_all && now_s() < doc_int(doc->body, "retires_at_s", 0)))
+			continue;
+		r = m->docs.vt->commit(m->docs.self, &op, 1, NULL, NULL);
+		if (r == GH_OK)
+			gh_inst_log(m->inst, LOG_NOTICE, "the authority with SHA-256 %.*s is trusted no more",
+				GH_STR_ARG(doc->id));
+		else if (r == GH_ECONFLICT || r == GH_ENOENT)
+			r = GH_OK; /* another control plane was faster */
+	}
+	return r;
+}
+
+int
+members_authority_retire(struct members *m, bool *ret_is_replacing)
+{
+	const struct gh_find find = { .tenant = MEMBERS_TENANT, .kind = AUTHORITY, .limit = PKI_CHAIN_MAX };
+	struct gh_docs_found *found = NULL;
+	int r = m->docs.vt->find(m->docs.self, &find, &found);
+
+	if (r < 0)
+		return r;
+	*ret_is_replacing = found->n > 1;
+	if (found->n > 1)
+		r = retire(m, found);
+	m->docs.vt->found_free(found);
+	return r;
 }

@@ -177,6 +177,13 @@ issue_once(struct members *m, const struct applicant *applicant, struct certific
 	snprintf(error, error_size, "this node was removed from the cluster; to take it in again, empty "
 		"its state directory");
 	r = doc != NULL && doc_bool(doc->body, "is_removed", false) ? GH_EDENIED : GH_OK;
+	if (r == GH_OK && a.also != NULL && doc != NULL &&
+		doc_int(doc->body, "expires_at_s", 0) > now_s()) {
+		/* A token must not be worth the place of another node. */
+		snprintf(error, error_size, "a node of this id belongs to the cluster already; to make "
+			"this one another, empty its state directory");
+		r = GH_EDENIED;
+	}
 	if (r == GH_OK && a.is_known)
 		r = take_known(&a, doc != NULL ? doc->body : GH_STR_NONE, error, error_size);
 	if (r < 0)

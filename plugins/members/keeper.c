@@ -12,6 +12,7 @@
 #define LOOK_MS 60000      /* At least that often. */
 #define LOOK_MIN_MS 200
 #define BACKOFF_MS 5000
+#define REPLACING_MS 1000  /* While one authority replaces another. */
 
 /** Until when there is nothing to do. */
 static uint64_t
@@ -27,9 +28,9 @@ patience_ms(struct members *m)
 	return left_ms < LOOK_MIN_MS ? LOOK_MIN_MS : (uint64_t)left_ms;
 }
 
-/** @return did all go well? */
+/** @param[out] ret_is_replacing  look again soon.  @return did all go well? */
 static bool
-look(struct members *m)
+look(struct members *m, bool *ret_is_replacing)
 {
 	char error[MEMBERS_ERROR_BYTES];
 	struct gh_enrolled own;
@@ -41,7 +42,7 @@ look(struct members *m)
 	if (r < 0)
 		gh_inst_log(m->inst, LOG_WARNING, "the certificate of this node cannot be renewed yet: %s",
 			error);
-	int retired = members_authority_retire(m);
+	int retired = members_authority_retire(m, ret_is_replacing);
 
 	if (retired < 0)
 		gh_inst_log(m->inst, LOG_WARNING, "authorities cannot be looked through: %s",
@@ -53,17 +54,18 @@ static void *
 run(void *arg)
 {
 	struct members *m = arg;
-	bool is_well = true;
+	bool is_well = true, is_replacing = true;
 
 	pthread_mutex_lock(&m->lock);
 	while (!m->is_stopping) {
-		struct timespec until = clock_after(is_well ? patience_ms(m) : BACKOFF_MS);
+		uint64_t wait_ms = !is_well ? BACKOFF_MS : is_replacing ? REPLACING_MS : patience_ms(m);
+		struct timespec until = clock_after(wait_ms);
 
 		pthread_cond_timedwait(&m->change, &m->lock, &until);
 		if (m->is_stopping)
 			break;
 		pthread_mutex_unlock(&m->lock);
-		is_well = look(m);
+		is_well = look(m, &is_replacing);
 		pthread_mutex_lock(&m->lock);
 	}
 	pthread_mutex_unlock(&m->lock);

@@ -130,8 +130,21 @@ open_members(void *process, const void *config, struct gh_inst *inst)
 static const char *const needs[] = { GH_SVC_ENROLL, GH_SVC_TRUST, "?" GH_SVC_DOCS, "?" GH_SVC_FEED,
 	"?" GH_SVC_TOKENS, GH_SVC_ROLLOUT "*", NULL };
 
+static const struct gh_mount_row mounts[] = {
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = "/cluster/v1/authority", .handler = members_on_cluster,
+		.lane = GH_LANE_STORE },
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = "/cluster/v1/join", .handler = members_on_cluster,
+		.lane = GH_LANE_STORE, .max_body_bytes = MEMBERS_BODY_MAX },
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = "/cluster/v1/renew", .handler = members_on_cluster,
+		.lane = GH_LANE_STORE, .max_body_bytes = MEMBERS_BODY_MAX },
+	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/cluster", .handler = members_on_rest,
+		.lane = GH_LANE_STORE },
+	{ .prefix = NULL },
+};
+
 GH_PLUGIN = {
 	GH_PLUGIN_ABI, .name = "members", .version = "0.1.0", .needs = needs, .opts = opts,
+	.mounts = mounts,
 	.config_size = sizeof(struct members_config), .process_size = sizeof(struct members),
 	.open = open_members, .close = close_members,
 };

@@ -31,6 +31,7 @@
 #define MEMBERS_SERIALS_MAX 4     /**< Of a node's certificates that its document names. */
 #define MEMBERS_TRIES 5           /**< When others write the same document at the same time. */
 #define MEMBERS_ERROR_BYTES 512
+#define MEMBERS_BODY_MAX 65536    /**< What other nodes send. */
 #define MEMBERS_HEX_FINGERPRINT (2 * PKI_FINGERPRINT_LEN)
 
 /** Options of the entry; fixed. */
@@ -77,8 +78,9 @@ void members_authority_done(struct authority *a);
 /** Replace it by a new one; both are trusted then.  @param[out] ret_seq  for rollout/1.
  *  @return 0; GH_ECONFLICT: one is being replaced already; or as above. */
 int members_authority_rotate(struct members *m, uint64_t *ret_seq, char *error, size_t error_size);
-/** Forget authorities that no certificate needs any more.  @return 0, or an error of docs/1. */
-int members_authority_retire(struct members *m);
+/** Forget authorities that no certificate needs any more.
+ *  @param[out] ret_is_replacing  there was more than one.  @return 0, or an error of docs/1. */
+int members_authority_retire(struct members *m, bool *ret_is_replacing);
 
 /* ---- certificates.c -------------------------------------------------------------------------- */
 
@@ -88,7 +90,7 @@ struct applicant {
 	struct gh_str roles[MEMBERS_ROLES_MAX];
 	size_t role_count;
 	struct gh_str request;             /**< PEM. */
-	const struct gh_doc_op *also;      /**< Written in the same batch, or NULL. */
+	const struct gh_doc_op *also;      /**< A new node's: written in the same batch; or NULL. */
 	bool is_known;                     /**< Its document must be there; roles and name are that one's. */
 };
 

@@ -26,7 +26,6 @@
 #include "plugins/sync/sync.h"
 
 #define PAUSE_MIN_MS 100
-#define PAUSE_MAX_MS 5000
 #define SERVE_WAIT_MS 100         /* for the readers, before the next poll */
 #define BEHIND_POLL_MS 50         /* a poll while they are not done */
 #define OPEN_WAIT_MS 10000        /* for the readers, to take the first snapshot */
@@ -337,7 +336,7 @@ pause_follower(struct sync *s)
 		if (pthread_cond_timedwait(&s->change, &s->lock, &until) != 0)
 			break;
 	pthread_mutex_unlock(&s->lock);
-	s->follower.pause_ms = 2 * ms < PAUSE_MAX_MS ? 2 * ms : PAUSE_MAX_MS;
+	s->follower.pause_ms = 2 * ms < s->max_pause_ms ? 2 * ms : s->max_pause_ms;
 }
 
 static void

@@ -28,6 +28,8 @@ static const struct gh_opt opts[] = {
 		.help = "How long the control plane may be silent before the connection is given up."),
 	GH_OPT(struct sync_config, poll, .fixed = true, .dflt = "2s", .min = 10, .max = 60000,
 		.help = "How long the control plane waits with its answer when nothing changes."),
+	GH_OPT(struct sync_config, max_pause, .fixed = true, .dflt = "5s", .min = 100, .max = 600000,
+		.help = "Longest pause between two attempts while the control plane is away."),
 	{ .type = GH_OPT_END },
 };
 
@@ -234,6 +236,7 @@ prepare(struct sync *s, const struct sync_config *c, const struct gh_trust *trus
 	s->line = s->peer.vt->line_new(s->peer.self);
 	s->timeout_ms = c->timeout.v;
 	s->poll_ms = c->poll.v;
+	s->max_pause_ms = c->max_pause.v;
 	if (r == 0 && (s->url == NULL || s->line == NULL))
 		r = GH_ENOMEM;
 	return r == 0 ? load(s) : r;

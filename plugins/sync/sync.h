@@ -42,7 +42,7 @@ void readers_environments(struct readers *readers, char *ret, size_t size);
 
 struct sync_config {
 	struct gh_str url, replica;
-	struct gh_ms timeout, poll;
+	struct gh_ms timeout, poll, max_pause;
 };
 
 struct sync {
@@ -52,7 +52,7 @@ struct sync {
 	struct replica replica;
 	struct readers readers;
 	char *url;
-	uint64_t timeout_ms, poll_ms;
+	uint64_t timeout_ms, poll_ms, max_pause_ms;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t change;      /**< New batches, wake(), stop. */

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
@@ -266,3 +267,24 @@ def test_secrets_are_not_logged(new_node):
     node.stop()
     for secret in (client.password, client.token, client.dcr["clientSecret"]):
         assert secret not in node.log
+
+
+def test_leaves_before_it_ends(new_node, tmp_path):
+    """After SIGTERM /readyz says no, and calls are served until leave_ms has passed."""
+    node = new_node(env={"GATEHOUSE_LEAVE": "1500ms"}).start()
+    began = time.monotonic()
+    node.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: requests.get(node.mgmt + "/readyz", verify=False, timeout=2).status_code == 503,
+               what="/readyz says no")
+    assert requests.get(node.http + "/nothing", timeout=2).status_code == 404
+    assert node.process.wait(10) == 0
+    assert 1.4 < time.monotonic() - began < 8
+    node.process = None
+
+
+def test_second_signal_ends_leaving(new_node):
+    node = new_node(env={"GATEHOUSE_LEAVE": "60s"}).start()
+    node.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: requests.get(node.mgmt + "/readyz", verify=False, timeout=2).status_code == 503,
+               what="/readyz says no")
+    node.stop()

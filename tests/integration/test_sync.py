@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway without a database follows a control plane's feed, whatever happens to either of them."""
 import datetime
+import itertools
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kit.client import ADMIN, PUBLISHER, Client
-from kit.cluster import Cluster, has_plugin
+from kit.cluster import MANIFESTS, Cluster, has_plugin
 from kit.node import free_ports, wait_until
 from kit.origin import Liar, ask, changed, frames, identity, sequence_of
 from kit.proxy import Wire
@@ -22,6 +24,9 @@ pytestmark = pytest.mark.skipif(not has_plugin("sync"), reason="built without sy
 SNAPSHOTS, SEQUENCE, BATCHES, REFUSED, CONNECTED, LAG = (
     f'gatehouse_sync_{what}{{entry="sync"}}' for what in (
         "snapshots_total", "sequence", "batches_total", "refused_total", "connected", "lag_sequences"))
+# Another way to the feed, and a gateway that soon tries again.
+SYNC, IMPATIENT = ('sync: { url: "${GATEHOUSE_CONTROL_URL}" }',
+                 'sync: { url: "${FEED_URL}", max_pause: 300ms }')
 FOLLOWERS = 'gatehouse_origin_followers{entry="origin"}'
 
 
@@ -34,7 +39,9 @@ class Site:
         self.control = self.cluster.start().control
         self.client = self.cluster.client
         self.wire = Wire(self.control.cluster_port)
-        self.gateway = self.cluster.add("gateway", env={"GATEHOUSE_CONTROL_URL": self.wire.url})
+        manifest = directory / "gateway.yaml"
+        manifest.write_text((MANIFESTS / "gateway.yaml").read_text().replace(SYNC, IMPATIENT, 1))
+        self.gateway = self.cluster.add("gateway", manifest=manifest, env={"FEED_URL": self.wire.url})
 
     def publish(self, name):
         """An API that anybody may call."""
@@ -83,7 +90,8 @@ def block_and_unblock(site, gateway, name, n):
     for _ in range(n):
         site.client.rest("POST", block % "block" + "&blockState=BLOCKED", 200)
         assert call() == 401
-        site.client.rest("POST", block % "unblock", 200)
+        r = site.client.raw("POST", block % "unblock")
+        assert r.status_code == 200 and "Warning" not in r.headers
         assert call() == 200
 
 
@@ -110,6 +118,23 @@ def test_dead_gateway_holds_nothing_up(site, unique):
         site.client.deploy(api["id"])  # two writes each
     assert time.monotonic() - started < 5  # one wait at most, not one each
     gateway.start()
+    site.sees(unique)
+
+
+def test_silent_gateway_holds_nothing_up_for_long(site, unique):
+    """Worse than dead: its connections stay."""
+    site.gateway.process.send_signal(signal.SIGSTOP)
+    try:
+        site.publish(unique)
+
+        def is_quick(numbers=itertools.count()):
+            began = time.monotonic()
+            site.publish(f"{unique}q{next(numbers)}")
+            return time.monotonic() - began < 1.5
+
+        wait_until(is_quick, 30, what="writes no longer wait for it")
+    finally:
+        site.gateway.process.send_signal(signal.SIGCONT)
     site.sees(unique)
 
 
@@ -415,10 +440,7 @@ class Relayed:
         self.haproxy = subprocess.Popen(["haproxy", "-db", "-f", config], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         through = self.cluster.manifest("gateway", directory)
-        text = through.read_text()
-        through.write_text(text.replace('sync: { url: "${GATEHOUSE_CONTROL_URL}" }',
-                                        'sync: { url: "${FEED_URL}" }'))
-        assert through.read_text() != text
+        through.write_text(through.read_text().replace(SYNC, IMPATIENT, 1))
         self.gateway = self.cluster.add("gateway", manifest=through,
                                         env={"FEED_URL": f"https://127.0.0.1:{self.port}"})
 

@@ -27,6 +27,7 @@ ca=$work/ca.pem
 export GATEHOUSE_CERTIFICATE=$ca GATEHOUSE_KEY=$work/key.pem
 export GATEHOUSE_ADMIN_PASSWORD=${GATEHOUSE_ADMIN_PASSWORD:-$(openssl rand -hex 12)}
 export GATEHOUSE_CLUSTER_KEY_FILE=$work/cluster.key GATEHOUSE_WORKERS=${GATEHOUSE_WORKERS:-1}
+export GATEHOUSE_LEAVE=2s # HAProxy looks every half second, and believes the second time
 (umask 077; openssl rand -hex 32 >"$GATEHOUSE_CLUSTER_KEY_FILE")
 
 # --- The nodes ---------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of one cluster, each role in a process of its own."""
 import os
-import shutil
 import types
 
 import requests
@@ -9,6 +8,7 @@ import requests
 from .client import Client
 from .node import Node, TOP, free_ports
 
+CLUSTER = "/api/am/cluster/v1"
 MANIFESTS = TOP / "deploy" / "manifests"
 # Certificate roles of each manifest.
 ROLES = {"key-manager": ["control"], "publisher": ["control"], "store": ["control"],
@@ -39,12 +39,11 @@ class Cluster:
     nodes that want a feed get an empty one.
     """
 
-    def __init__(self, directory, workers=1):
+    def __init__(self, directory, workers=1, env=None):
         self.directory, self.workers, self.nodes = directory, workers, []
         self.has_sync = has_plugin("sync")
-        self.control = self.new("control-plane", {})
+        self.control = self.new("control-plane", env or {})
         self.key_manager = self.control  # whom publisher, store and others ask about tokens
-        self.can_join = False
 
     def manifest(self, role, directory):
         source = (MANIFESTS / f"{role}.yaml").read_text()
@@ -73,28 +72,23 @@ class Cluster:
     def start(self):
         self.control.start()
         self.client = Client(self.control)
-        r = self.client.raw("POST", "/api/am/cluster/v1/join-tokens", json={"roles": ["control"]})
-        self.can_join = r.status_code == 201
         return self
 
     def token(self, roles, **more):
         """A token to join with."""
-        return self.client.rest("POST", "/api/am/cluster/v1/join-tokens", 201,
+        return self.client.rest("POST", CLUSTER + "/join-tokens", 201,
                                 json={"roles": roles, **more})["token"]
 
     def prepare(self, role, manifest=None, env=None):
         """A node of that manifest, not started."""
         known = {"GATEHOUSE_CONTROL_URL": self.control.cluster_url,
                  "GATEHOUSE_KEY_MANAGER_URL": self.key_manager.cluster_url,
+                 "GATEHOUSE_ANALYTICS_URL": self.control.cluster_url,
                  "GATEHOUSE_CLUSTER_KEY_FILE": str(self.control.state / "cluster.key")}
-        if self.can_join:
+        known.update(env or {})
+        if "GATEHOUSE_JOIN_TOKEN" not in known:
             known["GATEHOUSE_JOIN_TOKEN"] = self.token(ROLES[role])
-        node = self.new(role, {**known, **(env or {})}, manifest)
-        if not self.can_join:  # the control plane's own certificate serves
-            node.state.mkdir(mode=0o700)
-            shutil.copytree(self.control.state / "cluster", node.state / "cluster")
-            shutil.copy(self.control.state / "node-id", node.state / "node-id")
-        return node
+        return self.new(role, known, manifest)
 
     def add(self, role, **kwargs):
         return self.prepare(role, **kwargs).start()
