@@ -58,9 +58,19 @@ static const struct model_index signing_key_indexes[] = {
 	{ .name = NULL },
 };
 static const char *const signing_key_secrets[] = { "sealed", NULL };
-static const char *const user_secrets[] = { "password", NULL };
+static const struct model_index user_indexes[] = {
+	{ "uuid", true, { STR("uuid") } },
+	{ .name = NULL },
+};
+static const char *const user_secrets[] = { "password", "session", NULL };
 static const struct model_index refresh_token_indexes[] = {
 	{ "client", false, { STR("client_id") } },
+	{ "user", false, { STR("user_tenant"), STR("user") } },
+	{ .name = NULL },
+};
+static const struct model_index role_indexes[] = {
+	{ "uuid", true, { STR("uuid") } },
+	{ "name_folded", true, { STR("name_folded") } },
 	{ .name = NULL },
 };
 static const struct model_index document_indexes[] = {
@@ -90,13 +100,15 @@ const struct model_kind model_kinds[] = {
 	{ "issuer_key", 9, true, NULL, NULL, no_indexes, NULL },
 	{ "revocation", 10, true, "expires_at_s", NULL, no_indexes, NULL },
 	{ "signing_key", 11, false, NULL, NULL, signing_key_indexes, signing_key_secrets },
-	{ "user", 12, false, NULL, NULL, no_indexes, user_secrets },
+	{ "user", 12, false, NULL, NULL, user_indexes, user_secrets },
 	{ "refresh_token", 13, false, "expires_at_s", NULL, refresh_token_indexes, NULL },
 	{ "tenant", 14, true, NULL, NULL, tenant_indexes, NULL },
 	{ "environment", 15, true, NULL, NULL, environment_indexes, NULL },
 	{ "node", 16, true, NULL, NULL, no_indexes, NULL },
 	{ "join_token", 17, false, "expires_at_s", NULL, no_indexes, NULL },
 	{ "cluster_secret", 18, false, NULL, NULL, no_indexes, signing_key_secrets },
+	{ "role", 19, false, NULL, NULL, role_indexes, NULL },
+	{ "scope_map", 20, false, NULL, NULL, no_indexes, NULL },
 	{ "document", 21, false, NULL, NULL, document_indexes, NULL },
 	{ "authority", 22, true, NULL, NULL, no_indexes, NULL },
 	{ "commit", 26, false, "expires_at_s", NULL, no_indexes, NULL },

@@ -35,19 +35,25 @@
  *   revocation rt id jti.  expires_at_s
  *   signing_key   id kid.  alg, sealed (bin: private key, AEAD), number (1: the first of its
  *                 alg), created_at_s
- *   user          id name.  password (PHC string), roles [s], enabled, created_at_s
+ *   user          id name, in lower case.  uuid, password (PHC string), roles [s], enabled,
+ *                 created_at_s, updated_at_s, session (hex: another one with each password; tokens
+ *                 name it), dto (map: the SCIM attributes that nothing here needs, names, mails)
  *   tenant     rt id domain; all stand in the default tenant, which has none itself.  number (what
  *                 clients know as tenantId), is_active, admin (name of the first administrator),
  *                 created_at_s
  *   environment rt id name.  uuid, name, is_shared (every tenant may deploy there), dto (REST form,
  *                 with canonical hosts)
- *   refresh_token id of its family, hex.  client_id, user, user_tenant, scopes, token_sha256 (hex, of
- *                 the one that may be used next), access_jti, access_expires_at_s, expires_at_s
+ *   refresh_token id of its family, hex.  client_id, user, user_tenant, session, scopes, token_sha256
+ *                 (hex, of the one that may be used next), access_jti, access_expires_at_s,
+ *                 expires_at_s
  *   node       rt id uuid.  name, roles [s], joined_at_s, renewed_at_s, is_removed, removed_at_s,
  *                 expires_at_s (of its newest certificate), serials [s] (hex, newest last),
  *                 authority (hex, id of the key that signed the newest)
  *   join_token    id SHA-256 of its secret, hex.  roles [s], user, created_at_s, expires_at_s
  *   cluster_secret id "authority".  fingerprint (hex), sealed (bin: private key, AEAD), created_at_s
+ *   role          id name.  uuid, name_folded (in lower case), description, created_at_s,
+ *                 updated_at_s; written anew with each change of its members (their `roles`)
+ *   scope_map     id "scopes".  scopes {scope: roles [s]}, aliases {role: roles [s]} (lib/scopes)
  *   document      id uuid.  api_id, role (document; thumbnail; file: kept from an archive), name (of
  *                 files their path there), content (bin), media_type, file_name, type, summary,
  *                 source_type (INLINE MARKDOWN URL FILE), source_url, visibility, other_type,

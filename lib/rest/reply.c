@@ -22,8 +22,9 @@ static const struct {
 	{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
 	{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 409, "Conflict" },
 	{ 412, "Precondition Failed" }, { 413, "Content Too Large" },
-	{ 415, "Unsupported Media Type" }, { 500, "Internal Server Error" },
-	{ 501, "Not Implemented" }, { 503, "Service Unavailable" },
+	{ 415, "Unsupported Media Type" }, { 429, "Too Many Requests" },
+	{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
+	{ 503, "Service Unavailable" },
 };
 
 static const struct {
@@ -66,25 +67,27 @@ rest_reply(struct rest_context *ctx, unsigned status, json_t *json)
 	json_decref(json);
 	if (r < 0)
 		return r;
-	r = rest_reply_text(ctx, status, GH_STR("application/json"), text);
+	r = rest_reply_text(ctx, status, ctx->api->media_type != NULL
+		? gh_str_of(ctx->api->media_type) : GH_STR("application/json"), text);
 	free((void *)text.p);
 	return r;
 }
 
-/** Path of the mount with the newest version: "/api/am/publisher/v4". */
-static struct gh_str
-base_path(struct rest_context *ctx)
+struct gh_str
+rest_base_path(struct rest_context *ctx)
 {
 	struct gh_str path = gh_call_path(ctx->call);
 
 	path.n -= gh_call_subpath(ctx->call).n;
+	if (ctx->api->version == 0)
+		return gh_call_strdup(ctx->call, path);
 	return gh_call_printf(ctx->call, "%.*s/v%u", GH_STR_ARG(path), ctx->api->version);
 }
 
 int
 rest_reply_created(struct rest_context *ctx, json_t *json, const char *location_fmt, ...)
 {
-	struct gh_str base = base_path(ctx);
+	struct gh_str base = rest_base_path(ctx);
 	char tail[3 * GH_DOC_ID_MAX];
 	va_list args;
 
@@ -103,13 +106,14 @@ rest_reply_created(struct rest_context *ctx, json_t *json, const char *location_
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
-static int
-fail(struct rest_context *ctx, unsigned status, unsigned code, const char *message,
-	const char *description)
+/** Error body of the management APIs. */
+static json_t *
+error_body(unsigned status, unsigned code, const char *message, const char *description)
 {
 	json_t *body = json_object();
 	int r = js_set(body, "code", json_integer(code));
 
+	(void)status;
 	if (r == 0)
 		r = js_set_str(body, "message", gh_str_of(message));
 	if (r == 0)
@@ -118,11 +122,19 @@ fail(struct rest_context *ctx, unsigned status, unsigned code, const char *messa
 		r = js_set_str(body, "moreInfo", GH_STR(""));
 	if (r == 0)
 		r = js_set(body, "error", json_array());
-	if (r < 0) {
-		json_decref(body);
-		body = NULL;
-	}
-	if (rest_reply(ctx, status, body) < 0)
+	if (r == 0)
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+static int
+fail(struct rest_context *ctx, unsigned status, unsigned code, const char *message,
+	const char *description)
+{
+	rest_error_fn *error = ctx->api->error != NULL ? ctx->api->error : error_body;
+
+	if (rest_reply(ctx, status, error(status, code, message, description)) < 0)
 		gh_call_reply(ctx->call, 503, GH_STR_NONE, GH_STR_NONE);
 	ctx->has_failed = true;
 	ctx->failure = gh_call_strdup(ctx->call, gh_str_of(description));

@@ -95,9 +95,14 @@ parse_body(struct rest_context *ctx, json_t *(*empty)(void), json_t **ret_json)
 	json_t *json = NULL;
 	char why[160];
 
-	if (body.n > 0 && type.n > 0 && !form_is_type(type, GH_STR("application/json")))
-		return rest_fail(ctx, 415, "The body must be application/json, not %.*s",
-			GH_STR_ARG(type));
+	const char *media_type = ctx->api->media_type;
+
+	if (body.n > 0 && type.n == 0 && ctx->api->accepts_basic)
+		return rest_fail(ctx, 415, "The body needs a Content-Type");
+	if (body.n > 0 && type.n > 0 && !form_is_type(type, GH_STR("application/json")) &&
+	    (media_type == NULL || !form_is_type(type, gh_str_of(media_type))))
+		return rest_fail(ctx, 415, "The body must be %s, not %.*s", media_type != NULL
+			? media_type : "application/json", GH_STR_ARG(type));
 	if (body.n == 0) {
 		json = empty();
 	} else {

@@ -33,7 +33,8 @@
  *
  * rest_serve() has done before: version segment, route (404, 405 with Allow), HEAD and OPTIONS,
  * bearer token (401), scopes (403), query string.  The plugin's table of needs has REST_NEEDS, its
- * fragment of the build links $(REST_LIBS).
+ * fragment of the build links $(REST_LIBS).  An API that speaks another dialect than the management
+ * APIs (media type, error bodies, Basic credentials) says so in its struct rest_api.
  *
  * What an operation returns: 0 after it has set a reply; an error of rest_fail(), whose reply
  * stands; any other gh_err, which is answered with the status of rest_fail_err().
@@ -87,15 +88,28 @@ typedef int rest_fn(struct rest_context *ctx);
 struct rest_route {
 	const char *method; /**< NULL ends the table.  HEAD is answered by the row for GET. */
 	const char *path;   /**< Behind the version: "/apis/{apiId}".  Literals beat parameters. */
-	/** Space separated; any one suffices.  NULL: no token is needed; the tenant is that of a
-	 *  token that comes all the same, or the one that the field X-WSO2-Tenant names. */
+	/** Space separated; any one suffices.  "": credentials of anybody.  NULL: none are needed; the
+	 *  tenant is that of credentials that come all the same, or the one that the field
+	 *  X-WSO2-Tenant names. */
 	const char *scopes;
 	rest_fn *fn;
 };
 
+/** Body of an error.  @param code, message  as rest_fail_code() has them.
+ *  @return a new reference; NULL: out of memory. */
+typedef json_t *rest_error_fn(unsigned status, unsigned code, const char *message,
+	const char *description);
+
 struct rest_api {
-	unsigned version; /**< The newest; "/v1" to it, and no version at all, mean the same. */
+	/** The newest; "/v1" to it, and no version at all, mean the same.  0: paths have none. */
+	unsigned version;
 	const struct rest_route *routes;
+	const char *media_type;   /**< Of bodies, beside application/json; NULL: only that one. */
+	rest_error_fn *error;     /**< NULL: {"code", "message", "description", ...}. */
+	/** Basic credentials count as a token with those of the route's scopes that the user's
+	 *  roles allow.  Browsers send them by themselves, so bodies need a Content-Type then,
+	 *  which pages of other origins cannot set. */
+	bool accepts_basic;
 };
 
 /** Serve one request: find the operation, check the caller, run it. */
@@ -135,7 +149,7 @@ struct gh_str rest_query(const struct rest_context *ctx, const char *name);
 int rest_query_need(struct rest_context *ctx, const char *name, struct gh_str *ret_value);
 /** "true" or "false"; absent: @p otherwise; anything else is 400. */
 int rest_query_bool(struct rest_context *ctx, const char *name, bool otherwise, bool *ret_value);
-/** Does the caller's token carry the scope? */
+/** Does the caller's token carry the scope?  Basic credentials carry only scopes of the route. */
 bool rest_has_scope(const struct rest_context *ctx, const char *scope);
 
 enum rest_type {
@@ -183,6 +197,9 @@ int rest_reply_text(struct rest_context *ctx, unsigned status, struct gh_str con
 	struct gh_str text);
 /** Reply without a body. */
 int rest_reply_empty(struct rest_context *ctx, unsigned status);
+/** Path of the mount with the newest version: "/api/am/publisher/v4".
+ *  @return ARENA(call); p = NULL: out of memory. */
+struct gh_str rest_base_path(struct rest_context *ctx);
 /** 201 with Location: "/apis/<id>" behind this API's mount and version.  @param json  GIVE. */
 int rest_reply_created(struct rest_context *ctx, json_t *json, const char *location_fmt, ...)
 	GH_PRINTF(3, 4);

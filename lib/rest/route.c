@@ -69,7 +69,8 @@ skip_version(struct gh_str path, unsigned newest, struct gh_str *ret_path)
 	unsigned version = 0;
 
 	*ret_path = path;
-	if (!take_segment(&rest, &segment) || segment.n < 2 || segment.n > 4 || segment.p[0] != 'v')
+	if (newest == 0 || !take_segment(&rest, &segment) || segment.n < 2 || segment.n > 4 ||
+	    segment.p[0] != 'v')
 		return true;
 	for (size_t i = 1; i < segment.n; i++) {
 		if (segment.p[i] < '0' || segment.p[i] > '9')

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file serve.c
- * @brief One request from the mount to its operation: route, token, scopes, query, attempts.
+ * @brief One request from the mount to its operation: route, credentials, scopes, query, attempts.
  */
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "lib/crypto/crypto.h"
 #include "lib/rest/context.h"
 #include "lib/tenant/tenant.h"
 
@@ -33,31 +34,63 @@ rest_services_bind(struct gh_inst *inst, struct rest_services *services)
 static int
 refuse_token(struct rest_context *ctx, bool is_missing)
 {
+	int r = 0;
+
+	if (ctx->api->accepts_basic)
+		r = gh_call_reply_field(ctx->call, GH_STR("WWW-Authenticate"),
+			GH_STR("Basic realm=\"gatehouse\", charset=\"UTF-8\""));
 	/* RFC 6750, 3: no error code when the request carried no credentials. */
-	int r = gh_call_reply_field(ctx->call, GH_STR("WWW-Authenticate"), is_missing ?
-		GH_STR("Bearer realm=\"gatehouse\"") :
-		GH_STR("Bearer realm=\"gatehouse\", error=\"invalid_token\""));
+	if (r == 0)
+		r = gh_call_reply_field(ctx->call, GH_STR("WWW-Authenticate"), is_missing ?
+			GH_STR("Bearer realm=\"gatehouse\"") :
+			GH_STR("Bearer realm=\"gatehouse\", error=\"invalid_token\""));
 
 	if (r < 0)
 		return r;
 	if (is_missing)
 		return rest_fail_code(ctx, 401, 900902, "Missing Credentials",
 			"The request carries no access token in its Authorization field");
+	if (ctx->api->accepts_basic)
+		return rest_fail_code(ctx, 401, 900901, "Invalid Credentials",
+			"The password is wrong, or the access token is not valid any more");
 	return rest_fail_code(ctx, 401, 900901, "Invalid Credentials",
 		"The access token is malformed, expired, revoked or not of this issuer");
 }
 
+/** @return as tokens/1; GH_ENOENT: there are no Basic credentials. */
 static int
-authenticate(struct rest_context *ctx, struct gh_principal **ret_principal)
+log_in(struct rest_context *ctx, const char *scopes, struct gh_str field,
+	struct gh_principal **ret_principal)
+{
+	const struct gh_tokens *tokens = &ctx->services->tokens;
+	struct form_basic basic;
+	int r = form_basic_parse(field, &basic);
+
+	if (r < 0)
+		return r == GH_ENOENT ? r : GH_EDENIED;
+	const struct gh_login login = { .user = basic.user, .password = basic.password,
+		.peer = gh_call_peer(ctx->call), .scopes = gh_str_of(scopes) };
+
+	r = tokens->vt->size >= offsetof(struct gh_tokens_v1, login) + sizeof(tokens->vt->login)
+		? tokens->vt->login(tokens->self, &login, ret_principal) : GH_EDENIED;
+	crypto_wipe(&basic, sizeof(basic));
+	return r;
+}
+
+static int
+authenticate(struct rest_context *ctx, const char *scopes, struct gh_principal **ret_principal)
 {
 	const struct gh_tokens *tokens = &ctx->services->tokens;
 	struct gh_str field = gh_call_field(ctx->call, GH_STR("Authorization"));
 	struct gh_str token;
-	int r = form_bearer_parse(field, &token);
+	int r = ctx->api->accepts_basic ? log_in(ctx, scopes, field, ret_principal) : GH_ENOENT;
 
-	if (r < 0)
-		return refuse_token(ctx, r == GH_ENOENT);
-	r = tokens->vt->check(tokens->self, token, ret_principal);
+	if (r == GH_ENOENT) {
+		r = form_bearer_parse(field, &token);
+		if (r < 0)
+			return refuse_token(ctx, r == GH_ENOENT);
+		r = tokens->vt->check(tokens->self, token, ret_principal);
+	}
 	if (r == GH_EIO || r == GH_ENOMEM || r == GH_EAGAIN)
 		return r; /* nothing is wrong with the token */
 	return r < 0 ? refuse_token(ctx, false) : 0;
@@ -87,6 +120,8 @@ rest_has_scope(const struct rest_context *ctx, const char *scope)
 static int
 authorize(struct rest_context *ctx, const char *scopes)
 {
+	if (*scopes == '\0')
+		return 0;
 	for (const char *p = scopes; *p != '\0';) {
 		size_t n = strcspn(p, " ");
 
@@ -114,7 +149,7 @@ identify(struct rest_context *ctx, struct gh_principal **ret_principal)
 
 	if (form_bearer_parse(gh_call_field(ctx->call, GH_STR("Authorization")), &token) !=
 			GH_ENOENT)
-		return authenticate(ctx, ret_principal);
+		return authenticate(ctx, "", ret_principal);
 	if (tenant.n == 0)
 		return 0;
 	int r = tenant_check(&ctx->services->docs, tenant);
@@ -239,7 +274,7 @@ rest_serve(const struct rest_api *api, const struct rest_services *services, voi
 	if (r == GH_EDENIED && !ctx.has_failed)
 		goto out; /* OPTIONS */
 	if (r == 0)
-		r = row->scopes != NULL ? authenticate(&ctx, &principal)
+		r = row->scopes != NULL ? authenticate(&ctx, row->scopes, &principal)
 			: identify(&ctx, &principal);
 	if (r == 0 && principal != NULL)
 		r = set_principal(&ctx, principal);

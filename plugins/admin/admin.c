@@ -2,7 +2,7 @@
 /**
  * @file admin.c
  * @brief The admin REST API, /api/am/admin/v4: settings, applications, environments, throttling
- * policies, tenants.
+ * policies, tenants, scopes.
  *
  * On the first start of a store it writes the default policies and the environment Default.
  */
@@ -16,6 +16,7 @@
 #define ENVIRONMENT "/environments/{environmentId}"
 #define ENV_READ "apim:admin apim:environment_read apim:environment_manage"
 #define ENV_MANAGE "apim:admin apim:environment_manage"
+#define SCOPES "apim:admin apim:scope_manage"
 
 static int
 get_settings(struct rest_context *ctx)
@@ -71,6 +72,11 @@ static const struct rest_route routes[] = {
 	{ "GET", "/tenant-info/{username}", "apim:admin apim:tenantInfo", tenants_info_of_user },
 	{ "GET", "/custom-urls/{tenantDomain}", "apim:admin apim:tenantInfo",
 		tenants_custom_urls },
+	{ "GET", "/system-scopes", SCOPES, system_scopes_list },
+	{ "PUT", "/system-scopes", SCOPES, system_scopes_update },
+	{ "GET", "/system-scopes/role-aliases", SCOPES, system_scopes_list_aliases },
+	{ "PUT", "/system-scopes/role-aliases", SCOPES, system_scopes_update_aliases },
+	{ "GET", "/system-scopes/{scopeName}", SCOPES, system_scopes_get },
 	{ .method = NULL },
 };
 
@@ -84,17 +90,6 @@ handle(void *process, const void *config, struct gh_call *call)
 	rest_serve(&api, &p->services, process, config, call);
 }
 
-/* The first provider that can make administrators of tenants. */
-static void
-find_admin_maker(struct admin *p)
-{
-	size_t end = offsetof(struct gh_identity_v1, admin_new) + sizeof(p->admin_maker.vt->admin_new);
-
-	for (size_t i = 0; i < p->identities.n && p->admin_maker.vt == NULL; i++)
-		if (p->identities.v[i].vt->size >= end && p->identities.v[i].vt->admin_new != NULL)
-			p->admin_maker = p->identities.v[i];
-}
-
 static int
 open_admin(void *process, const void *config, struct gh_inst *inst)
 {
@@ -106,7 +101,8 @@ open_admin(void *process, const void *config, struct gh_inst *inst)
 		return r;
 	environment_nodes_bind(inst, &p->nodes);
 	identity_bind(inst, &p->identities);
-	find_admin_maker(p);
+	if (GH_BIND(inst, GH_SVC_USERS, &p->users) < 0)
+		p->users.vt = NULL;
 	r = admin_seed(&p->services.docs);
 	if (r < 0) {
 		gh_inst_log(inst, LOG_ERR, "the default policies cannot be written: %s", gh_strerror(r));
@@ -133,7 +129,8 @@ static const struct gh_opt opts[] = {
 	{ .type = GH_OPT_END },
 };
 
-static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, ENVIRONMENT_NODES, IDENTITY_NEEDS, "?" GH_SVC_USERS,
+	NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/admin", .handler = handle,

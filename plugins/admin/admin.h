@@ -5,6 +5,8 @@
  */
 #ifndef PLUGINS_ADMIN_ADMIN_H
 #define PLUGINS_ADMIN_ADMIN_H
+#include <gatehouse/svc/users.h>
+
 #include "lib/environment/environment.h"
 #include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
@@ -19,7 +21,7 @@ struct admin {
 	struct rest_services services;
 	struct environment_nodes nodes;
 	struct identity_chain identities;
-	struct gh_identity admin_maker; /**< Makes administrators of tenants; vt is NULL: nobody does. */
+	struct gh_users users; /**< vt = NULL: nobody here makes passwords. */
 };
 
 /* applications.c: those of everybody. */
@@ -62,6 +64,13 @@ uint64_t admin_unit_ms(struct gh_str unit);
  *  @return 0; GH_EINVAL: limit without a known unit, or out of range; GH_ENOMEM. */
 int admin_policy_doc(const char *level, struct gh_str name, const char *uuid, json_t *dto,
 	struct gh_str *ret_body);
+
+/* scopes.c: roles and scopes. */
+int system_scopes_list(struct rest_context *ctx);
+int system_scopes_update(struct rest_context *ctx);
+int system_scopes_get(struct rest_context *ctx);
+int system_scopes_list_aliases(struct rest_context *ctx);
+int system_scopes_update_aliases(struct rest_context *ctx);
 
 /* seed.c */
 /** Write the default policies, if there is no policy at all yet.  MAIN.  @return as docs/1. */

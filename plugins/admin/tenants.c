@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/crypto/crypto.h"
 #include "lib/json/json.h"
 #include "lib/tenant/tenant.h"
 #include "plugins/admin/admin.h"
@@ -20,7 +21,7 @@ is_user_name(struct gh_str s)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') &&
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') &&
 			(c == '\0' || strchr("._-", c) == NULL))
 			return false;
 	}
@@ -32,8 +33,8 @@ static const struct rest_field create_fields[] = {
 		.is_valid = tenant_is_domain, .rule = "must be a domain name in lower case with at "
 			"least one dot, and not " MODEL_TENANT_DEFAULT },
 	{ "adminUser", REST_STRING, .is_required = true, .min = 1, .max = 100,
-		.is_valid = is_user_name, .rule = "must be letters, digits and ._- only, without "
-			"the domain" },
+		.is_valid = is_user_name, .rule = "must be lower-case letters, digits and ._- only, "
+			"without the domain" },
 	{ "adminPassword", REST_STRING, .is_required = true, .min = 8, .max = 512 },
 	{ "active", REST_BOOLEAN, .dflt = "true" },
 	{ .type = REST_END },
@@ -135,13 +136,33 @@ static int
 put_admin(struct rest_context *ctx, const json_t *dto)
 {
 	const struct admin *p = ctx->process;
-	struct gh_str body;
+	struct gh_str fresh = GH_STR_NONE, body;
+	char uuid[CRYPTO_UUID_LEN + 1];
+	struct doc_writer w;
 
-	if (p->admin_maker.vt == NULL)
+	if (p->users.vt == NULL)
 		return rest_fail(ctx, 501, "This node has no users of its own, so it cannot make a "
 			"tenant's administrator");
-	int r = p->admin_maker.vt->admin_new(p->admin_maker.self, js_str(dto, "adminPassword"), &body);
+	int r = crypto_uuid(uuid);
 
+	if (r < 0)
+		return r;
+	doc_writer_init(&w);
+	doc_put_str(&w, "uuid", gh_str_of(uuid));
+	doc_begin_array(&w, "roles");
+	doc_put_str(&w, NULL, GH_STR("admin"));
+	doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
+	doc_end(&w);
+	doc_put_bool(&w, "enabled", true);
+	doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
+	r = doc_finish(&w, &fresh);
+	if (r == 0)
+		r = p->users.vt->set_password(p->users.self, fresh, js_str(dto, "adminPassword"),
+			&body);
+	free((void *)fresh.p);
+	if (r == GH_EINVAL)
+		return rest_fail(ctx, 400, "'adminPassword' must have %zu to %d bytes",
+			p->users.vt->password_min(p->users.self), GH_PASSWORD_MAX);
 	return r < 0 ? r : rest_put(ctx, "user", js_str(dto, "adminUser"), body, GH_REV_NONE);
 }
 

@@ -21,13 +21,17 @@
 static int
 get_settings(struct rest_context *ctx)
 {
+	const struct gh_users *users = &((const struct apistore *)ctx->process)->users;
+	bool has_passwords = users->vt != NULL;
+
 	return rest_reply(ctx, 200, json_pack("{s:[s,s,s], s:[s,s,s,s], s:b, s:b, s:b, s:b, s:b, s:{s:b}, s:b, s:b, s:i, s:i}",
 		"grantTypes", "password", "client_credentials", "refresh_token",
 		"scopes", "apim:subscribe", "apim:app_manage", "apim:sub_manage", "apim:store_settings",
 		"applicationSharingEnabled", 0, "mapExistingAuthApps", 0, "monetizationEnabled", 0,
 		"recommendationEnabled", 0, "IsUnlimitedTierPaid", 0, "identityProvider", "external", 0,
-		"IsAnonymousModeEnabled", 1, "IsPasswordChangeEnabled", 0, "passwordPolicyMinLength", -1,
-		"passwordPolicyMaxLength", -1));
+		"IsAnonymousModeEnabled", 1, "IsPasswordChangeEnabled", has_passwords, "passwordPolicyMinLength",
+		has_passwords ? (int)users->vt->password_min(users->self) : -1,
+		"passwordPolicyMaxLength", has_passwords ? GH_PASSWORD_MAX : -1));
 }
 
 static const struct rest_route routes[] = {
@@ -58,6 +62,7 @@ static const struct rest_route routes[] = {
 	{ "GET", "/subscriptions/{subscriptionId}", SUBS, subscriptions_get },
 	{ "PUT", "/subscriptions/{subscriptionId}", SUBS, subscriptions_update },
 	{ "DELETE", "/subscriptions/{subscriptionId}", SUBS, subscriptions_delete },
+	{ "POST", "/me/change-password", "apim:subscribe", me_change_password },
 	{ "GET", "/throttling-policies/{policyLevel}", NULL, policies_list },
 	{ "GET", "/throttling-policies/{policyLevel}/{policyId}", NULL, policies_get },
 	{ .method = NULL },
@@ -118,12 +123,16 @@ open_apistore(void *process, const void *config, struct gh_inst *inst)
 {
 	struct apistore *p = process;
 
+	int r = rest_services_bind(inst, &p->services);
+
 	(void)config;
 	identity_bind(inst, &p->identities);
-	return rest_services_bind(inst, &p->services);
+	if (r == 0 && GH_BIND(inst, GH_SVC_USERS, &p->users) < 0)
+		p->users.vt = NULL;
+	return r;
 }
 
-static const char *const needs[] = { REST_NEEDS, IDENTITY_NEEDS, NULL };
+static const char *const needs[] = { REST_NEEDS, IDENTITY_NEEDS, "?" GH_SVC_USERS, NULL };
 
 static const struct gh_mount_row mounts[] = {
 	{ .chain = GH_CHAIN_MANAGEMENT, .prefix = "/api/am/devportal", .handler = handle,

@@ -5,6 +5,8 @@
  */
 #ifndef PLUGINS_APISTORE_APISTORE_H
 #define PLUGINS_APISTORE_APISTORE_H
+#include <gatehouse/svc/users.h>
+
 #include "lib/identity/identity.h"
 #include "lib/rest/rest.h"
 
@@ -13,6 +15,7 @@
 struct apistore {
 	struct rest_services services;
 	struct identity_chain identities;
+	struct gh_users users; /**< vt = NULL: nobody here changes passwords. */
 };
 
 /** The application of that id, if it is the caller's; else the 404 has been written. */
@@ -103,6 +106,9 @@ int subscriptions_create(struct rest_context *ctx);
 int subscriptions_get(struct rest_context *ctx);
 int subscriptions_update(struct rest_context *ctx);
 int subscriptions_delete(struct rest_context *ctx);
+
+/* me.c */
+int me_change_password(struct rest_context *ctx);
 
 /* policies.c */
 int policies_list(struct rest_context *ctx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file catalogue.c
- * @brief The scopes that deployed APIs declare, followed through the feed.
+ * @brief The scopes that deployed APIs declare, followed through the feed; who may have a scope.
  *
  * An API's scope may be had by users with one of its roles, or by everybody when it names none.
  * The list is read only when a token with such a scope is asked for, so it is a plain one.
@@ -246,11 +246,18 @@ roles_allow(struct gh_str roles, const struct scopes_owner *owner)
 	return false;
 }
 
-bool
-km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner)
+/** Whose scopes catalogue_allows() looks at. */
+struct catalogue_of {
+	struct km_catalogue *catalogue;
+	struct gh_str tenant;
+};
+
+/** scopes_other_fn; @p arg is a catalogue_of. */
+static bool
+catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner)
 {
-	const struct km_catalogue_of *of = arg;
-	struct km_catalogue *c = of->km->catalogue;
+	const struct catalogue_of *of = arg;
+	struct km_catalogue *c = of->catalogue;
 	bool is_allowed = false;
 
 	pthread_rwlock_rdlock(&c->lock);
@@ -266,6 +273,56 @@ km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *o
 	}
 	pthread_rwlock_unlock(&c->lock);
 	return is_allowed;
+}
+
+/** What the tenant has changed in the table of scopes.  It is read each time: nobody has to be told
+ *  of a change, and what asks for it has checked a password or signs a token.
+ *  @param[out] ret_found  km_found_free(); the map points into it. */
+static int
+read_map(struct km *km, struct gh_str tenant, struct gh_docs_found **ret_found,
+	struct scopes_map *ret_map)
+{
+	int r = km_get(km, tenant, "scope_map", GH_STR(SCOPES_MAP_ID), ret_found);
+
+	if (r == GH_ENOENT) {
+		*ret_found = NULL;
+		r = GH_OK;
+	}
+	if (r == 0)
+		*ret_map = scopes_map_of(*ret_found != NULL ? (*ret_found)->docs[0].body
+			: GH_STR_NONE);
+	return r;
+}
+
+int
+km_scopes_grant(struct km *km, struct gh_str tenant, struct gh_str requested,
+	const struct scopes_owner *owner, char ret[SCOPES_MAX])
+{
+	struct catalogue_of of = { km->catalogue, tenant };
+	struct gh_docs_found *found;
+	struct scopes_map map;
+	int r = read_map(km, tenant, &found, &map);
+
+	if (r < 0)
+		return r;
+	r = scopes_grant(requested, owner, &map, catalogue_allows, &of, ret);
+	km_found_free(km, found);
+	return r;
+}
+
+int
+km_scopes_is_manager(struct km *km, struct gh_str tenant, const struct scopes_owner *owner,
+	bool *ret_is_manager)
+{
+	struct gh_docs_found *found;
+	struct scopes_map map;
+	int r = read_map(km, tenant, &found, &map);
+
+	if (r < 0)
+		return r;
+	*ret_is_manager = scopes_is_manager(owner, &map);
+	km_found_free(km, found);
+	return GH_OK;
 }
 
 static int

@@ -47,8 +47,12 @@ authenticate(struct registration *reg)
 		return km_reply_failure(reg->call, r, "authentication");
 	struct scopes_owner owner = km_user_owner(reg->user);
 
-	return scopes_is_manager(&owner) ? true
-		: refuse(reg, 403, "access_denied", "The user may not register clients");
+	bool is_manager = false;
+
+	r = km_scopes_is_manager(reg->km, reg->user->tenant, &owner, &is_manager);
+	if (r < 0)
+		return km_reply_failure(reg->call, r, "registration");
+	return is_manager ? true : refuse(reg, 403, "access_denied", "The user may not register clients");
 }
 
 /** Owner of the client: the user, or somebody else whom an administrator names. */

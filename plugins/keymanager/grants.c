@@ -46,15 +46,29 @@ static bool
 choose_scopes(struct grant *grant, struct gh_str requested)
 {
 	static const struct km_error too_long = { 400, "invalid_scope", "The scope is too long" };
-	struct km_catalogue_of of = { grant->request->km, grant->access.tenant };
 	struct scopes_owner owner = { NULL, 0 };
 
 	if (grant->user != NULL)
 		owner = km_user_owner(grant->user);
-	if (scopes_grant(requested, &owner, km_catalogue_allows, &of, grant->scopes) < 0)
+	int r = km_scopes_grant(grant->request->km, grant->access.tenant, requested, &owner,
+		grant->scopes);
+
+	if (r == GH_ETOOBIG)
 		return refuse(grant, &too_long);
+	if (r < 0)
+		return km_reply_failure(grant->request->call, r, "scopes");
 	grant->access.scopes = gh_str_of(grant->scopes);
 	return true;
+}
+
+/** The token is the user's. */
+static void
+take_user(struct grant *grant)
+{
+	grant->access.is_user = true;
+	grant->access.user = grant->user->name;
+	grant->access.tenant = grant->user->tenant;
+	grant->access.session = km_user_session(grant->user);
 }
 
 static bool
@@ -93,9 +107,7 @@ on_password(struct grant *grant)
 		return refuse(grant, &wrong);
 	if (r < 0)
 		return km_reply_failure(request->call, r, "authentication");
-	grant->access.is_user = true;
-	grant->access.user = grant->user->name;
-	grant->access.tenant = grant->user->tenant;
+	take_user(grant);
 	return choose_scopes(grant, km_request_param(grant->request, "scope"));
 }
 
@@ -126,7 +138,8 @@ load_family(struct grant *grant)
 static bool
 on_refresh_token(struct grant *grant)
 {
-	static const struct km_error gone = { 400, "invalid_grant", "The user is gone" };
+	static const struct km_error gone = { 400, "invalid_grant",
+		"The user is gone, or has another password" };
 	static const struct km_error wider = { 400, "invalid_scope",
 		"The scope is wider than the one granted" };
 	struct gh_str scope = km_request_param(grant->request, "scope");
@@ -138,15 +151,15 @@ on_refresh_token(struct grant *grant)
 	int r = km_user_lookup(grant->request->km, tenant, doc_str(grant->refresh.body, "user"),
 		&grant->user);
 
-	if (r == GH_ENOENT || (r == 0 && !km_request_serves(grant->request, tenant)))
+	if (r == GH_ENOENT || (r == 0 && (!km_request_serves(grant->request, tenant) ||
+			!crypto_equal(km_user_session(grant->user),
+				doc_str(grant->refresh.body, "session")))))
 		return refuse(grant, &gone);
 	if (r < 0)
 		return km_reply_failure(grant->request->call, r, "user of a refresh token");
 	if (scope.n != 0 && !scopes_contain(granted, scope))
 		return refuse(grant, &wider);
-	grant->access.is_user = true;
-	grant->access.user = grant->user->name;
-	grant->access.tenant = grant->user->tenant;
+	take_user(grant);
 	/* Roles may have been taken away since. */
 	return choose_scopes(grant, scope.n != 0 ? scope : granted);
 }

@@ -51,6 +51,9 @@ static const struct gh_opt opts[] = {
 		.help = "How long a key for testing an API in the publisher is valid."),
 	GH_OPT(struct km_config, clock_skew, .dflt = "5s", .max = 300000, .fixed = true,
 		.help = "How far the clocks of nodes may differ."),
+	GH_OPT(struct km_config, password_min, .dflt = "8", .min = 1, .max = 128, .fixed = true,
+		.help = "Fewest bytes of a password that a user chooses or an administrator sets; "
+			"the first administrator's own is not looked at."),
 	GH_OPT(struct km_config, password_wait, .dflt = "5s", .min = 1, .max = 30000, .fixed = true,
 		.help = "How long a login waits while two passwords are being checked."),
 	{ .type = GH_OPT_END },
@@ -138,6 +141,7 @@ open_keymanager(void *process, const void *options, struct gh_inst *inst)
 	km->refresh_s = config->refresh_lifetime.v / 1000;
 	km->internal_key_s = config->internal_key_lifetime.v / 1000;
 	km->skew_s = config->clock_skew.v / 1000;
+	km->password_min = (size_t)config->password_min;
 	make_metrics(km);
 	r = passwords_init(&km->passwords, config->password_wait.v);
 	if (r < 0)
@@ -162,7 +166,7 @@ open_keymanager(void *process, const void *options, struct gh_inst *inst)
 
 static const struct gh_service_row provides[] = {
 	{ GH_SVC_TOKENS, &km_tokens }, { GH_SVC_IDENTITY, &km_identity },
-	{ GH_SVC_ROLLOUT, &km_rollout }, { .name = NULL },
+	{ GH_SVC_USERS, &km_users }, { GH_SVC_ROLLOUT, &km_rollout }, { .name = NULL },
 };
 
 static const char *const needs[] = { GH_SVC_DOCS, GH_SVC_FEED, GH_SVC_ROLLOUT "*", NULL };

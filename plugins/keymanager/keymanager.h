@@ -8,8 +8,8 @@
  *   users.c       users and identity/1                tokens.c      issue, check, revoke (tokens/1)
  *   passwords.c   argon2id                            refresh.c     refresh tokens, their families
  *   backoff.c     waiting after wrong passwords       oauth.c       what all OAuth endpoints need
- *   scopes.c      roles and scopes                    grants.c      POST /oauth2/token
- *   catalogue.c   scopes that APIs declare            introspect.c  the other OAuth endpoints
+ *   sessions.c    passwords that change, users/1      grants.c      POST /oauth2/token
+ *   catalogue.c   scopes: roles' and APIs'            introspect.c  the other OAuth endpoints
  *   dcr.c         client registration                 tenants.c     the OAuth endpoints of one tenant
  *
  * Everything here may block: MAIN or POOL.
@@ -24,6 +24,7 @@
 #include <gatehouse/svc/identity.h>
 #include <gatehouse/svc/rollout.h>
 #include <gatehouse/svc/tokens.h>
+#include <gatehouse/svc/users.h>
 #include <pthread.h>
 
 #include "lib/block/block.h"
@@ -34,15 +35,16 @@
 #include "lib/form/form.h"
 #include "lib/jose/jose.h"
 #include "lib/json/json.h"
+#include "lib/scopes/scopes.h"
 #include "lib/tenant/tenant.h"
 #include "plugins/keymanager/passwords.h"
-#include "plugins/keymanager/scopes.h"
 
 #define KM_TENANT TENANT_DEFAULT /**< Keys, revocations and refresh tokens stand there for all. */
 #define KM_KEYS_MAX 16       /**< Keys that are kept imported. */
 #define KM_ROLLOUTS_MAX 8
 #define KM_ROLLOUT_WAIT_MS 2000
 #define KM_GRANTS_MAX 16     /**< Grant types of one client. */
+#define KM_COUNTED_MAX (KM_NAME_MAX + 1 + TENANT_DOMAIN_MAX)
 #define KM_NAME_MAX 255      /**< Names of users, clients and applications, in bytes. */
 #define KM_EXP_NEVER 253402300799 /**< exp of a token that does not expire: year 9999. */
 
@@ -60,6 +62,7 @@ struct km_config {
 	struct gh_ms token_lifetime, refresh_lifetime, internal_key_lifetime;
 	struct gh_ms clock_skew;
 	struct gh_ms password_wait;
+	uint64_t password_min;
 };
 enum km_client_secrets { KM_SECRETS_SEALED, KM_SECRETS_HASH_ONLY };
 
@@ -84,6 +87,7 @@ struct km {
 	struct jose_key *keys[KM_KEYS_MAX]; /**< keys_lock: that tokens may be signed with. */
 	size_t key_count;                   /**< keys_lock */
 	struct passwords passwords;
+	size_t password_min;                /**< Bytes of a password that is set through users/1. */
 	struct km_first_admin *first_admin; /**< NULL: there is nothing to do. */
 	struct km_backoff *backoff;
 	struct km_catalogue *catalogue;
@@ -143,11 +147,39 @@ int km_user_authenticate(struct km *km, struct gh_str user, struct gh_str passwo
 	struct gh_str peer, struct gh_user **ret_user);
 int km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name,
 	struct gh_user **ret_user);
+/** A user made here: what users of identity/1 need not know stands behind it. */
+struct km_user {
+	struct gh_user user;
+	struct gh_str session; /**< n = 0: of a user from before there were sessions. */
+};
+static inline struct gh_str
+km_user_session(const struct gh_user *user)
+{
+	return ((const struct km_user *)(const void *)user)->session;
+}
+/** Names have one case: @p buf gets the name in lower case.  @return n = 0: too long. */
+struct gh_str km_name_fold(struct gh_str name, char buf[KM_NAME_MAX]);
+/** What km_backoff_ask() counts a user as: all spellings of one are the same.  @return into @p buf. */
+struct gh_str km_user_counted(struct gh_str tenant, struct gh_str name, char buf[KM_COUNTED_MAX]);
+/** Is the user there, enabled, and is this its session?  @param session  p = NULL: not asked.
+ *  @return 0, GH_EDENIED, GH_EIO, GH_ENOMEM. */
+int km_user_check(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_str session);
 static inline struct scopes_owner
 km_user_owner(const struct gh_user *user)
 {
 	return (struct scopes_owner){ user->roles, user->role_count };
 }
+
+/* ---- sessions.c ------------------------------------------------------------------------------ */
+
+#define KM_SESSION_LEN 16 /**< Hexadecimal digits. */
+
+extern const struct gh_users_v1 km_users;
+
+/** Put what belongs to a new password into the body of a user: its hash, a new session, the time.
+ *  @param old  the body so far; n = 0: a new user's.  @param[out] ret_body  malloc()ed. */
+int km_user_with_password(struct km *km, struct gh_str old, struct gh_str password,
+	struct gh_str *ret_body);
 
 /* ---- backoff.c ------------------------------------------------------------------------------- */
 
@@ -163,13 +195,13 @@ void km_backoff_tell(struct km *km, struct gh_str user, struct gh_str peer, int 
 /** Follow the feed for the scopes that deployed APIs declare.  @return 0 or a gh_err, logged. */
 int km_catalogue_open(struct km *km, const struct gh_feed *feed);
 void km_catalogue_close(struct km *km);
-/** scopes_other_fn; @p arg is a km_catalogue_of. */
-bool km_catalogue_allows(void *arg, struct gh_str scope, const struct scopes_owner *owner);
-/** Whose scopes km_catalogue_allows() looks at: its @p arg. */
-struct km_catalogue_of {
-	struct km *km;
-	struct gh_str tenant;
-};
+/** scopes_grant() with what the tenant has changed and what APIs declare.
+ *  @return 0, GH_ETOOBIG, GH_EIO, GH_ENOMEM. */
+int km_scopes_grant(struct km *km, struct gh_str tenant, struct gh_str requested,
+	const struct scopes_owner *owner, char ret[SCOPES_MAX]);
+/** scopes_is_manager() with what the tenant has changed. */
+int km_scopes_is_manager(struct km *km, struct gh_str tenant, const struct scopes_owner *owner,
+	bool *ret_is_manager);
 /** A change of API scopes is followed: rollout/1. */
 extern const struct gh_rollout_v1 km_rollout;
 
@@ -218,6 +250,7 @@ extern const struct gh_tokens_v1 km_tokens;
 /** What goes into an access token. */
 struct km_access {
 	struct gh_str tenant, user, client_id, scopes;
+	struct gh_str session; /**< Of the user, if it is one and has one. */
 	bool is_user;        /**< APPLICATION_USER; else APPLICATION. */
 	int64_t validity_s;  /**< 0: the default; -1: it does not expire. */
 	/* Written by km_access_issue(). */
@@ -266,6 +299,9 @@ int km_refresh_rotate(struct km *km, const struct km_refresh *refresh,
 /** End the family and its current access token.  @param[out] ret_seq  for rollout/1. */
 int km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_seq);
 bool km_refresh_is_shaped(struct gh_str token);
+/** End all families of a user.  @param[out] ret_seq  0: there were none. */
+int km_refresh_end_user(struct km *km, struct gh_str tenant, struct gh_str user,
+	uint64_t *ret_seq);
 
 /* ---- oauth.c --------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 
 #define FAMILY_BYTES 16
 #define TOKEN_BYTES 48
+#define END_PAGE 100 /* families that end in one commit */
 
 _Static_assert(CRYPTO_BASE64URL_LEN(TOKEN_BYTES) == KM_REFRESH_LEN, "length of a refresh token");
 
@@ -40,6 +41,7 @@ family_body(struct km *km, const struct km_access *access, const char *token,
 	doc_put_str(&w, "client_id", access->client_id);
 	doc_put_str(&w, "user", access->user);
 	doc_put_str(&w, "user_tenant", access->tenant);
+	doc_put_str(&w, "session", access->session);
 	doc_put_str(&w, "scopes", access->scopes);
 	doc_put_str(&w, "token_sha256", gh_str_of(hex));
 	doc_put_str(&w, "access_jti", gh_str_of(access->jti));
@@ -166,26 +168,88 @@ km_refresh_done(struct km *km, struct km_refresh *refresh)
 	*refresh = (struct km_refresh){ .found = NULL };
 }
 
-int
-km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_seq)
+/** The ops that end a family: its document goes, its last access token is revoked.
+ *  @param ops  room for two.  @param[out] ret_body  of the revocation; malloc()ed. */
+static int
+end_ops(struct km *km, struct gh_str id, struct gh_str family, struct gh_doc_op *ops, size_t *ret_n,
+	struct gh_str *ret_body)
 {
-	struct gh_str jti = doc_str(refresh->body, "access_jti"), revocation = GH_STR_NONE;
-	int64_t expires_at_s = doc_int(refresh->body, "access_expires_at_s", 0);
+	struct gh_str jti = doc_str(family, "access_jti");
+	int64_t expires_at_s = doc_int(family, "access_expires_at_s", 0);
 	struct doc_writer w;
 	int r;
 
 	doc_writer_init(&w);
 	doc_put_int(&w, "expires_at_s", expires_at_s + (int64_t)km->skew_s);
-	r = doc_finish(&w, &revocation);
+	r = doc_finish(&w, ret_body);
 	if (r < 0)
 		return r;
-	const struct gh_doc_op ops[] = {
-		{ GH_DOC_DELETE, KM_TENANT, GH_STR("refresh_token"), refresh->id, GH_STR_NONE,
-			GH_REV_ANY },
-		{ GH_DOC_PUT, KM_TENANT, GH_STR("revocation"), jti, revocation, GH_REV_ANY },
-	};
+	ops[0] = (struct gh_doc_op){ GH_DOC_DELETE, KM_TENANT, GH_STR("refresh_token"), id,
+		GH_STR_NONE, GH_REV_ANY };
+	ops[1] = (struct gh_doc_op){ GH_DOC_PUT, KM_TENANT, GH_STR("revocation"), jti, *ret_body,
+		GH_REV_ANY };
+	*ret_n = jti.n != 0 ? 2 : 1;
+	return GH_OK;
+}
 
-	r = km_commit(km, ops, jti.n != 0 ? 2 : 1, ret_seq);
-	free((void *)revocation.p);
+int
+km_refresh_end(struct km *km, const struct km_refresh *refresh, uint64_t *ret_seq)
+{
+	struct gh_doc_op ops[2];
+	struct gh_str body = GH_STR_NONE;
+	size_t n;
+	int r = end_ops(km, refresh->id, refresh->body, ops, &n, &body);
+
+	if (r == 0)
+		r = km_commit(km, ops, n, ret_seq);
+	free((void *)body.p);
+	return r;
+}
+
+/** End the families that one page found. */
+static int
+end_page(struct km *km, const struct gh_docs_found *found, uint64_t *ret_seq)
+{
+	struct gh_doc_op ops[2 * END_PAGE];
+	struct gh_str bodies[END_PAGE] = { GH_STR_NONE };
+	size_t n = 0, added;
+	int r = GH_OK;
+
+	for (size_t i = 0; i < found->n && r == 0; i++) {
+		r = end_ops(km, found->docs[i].id, found->docs[i].body, ops + n, &added,
+			&bodies[i]);
+		if (r == 0)
+			n += added;
+	}
+	if (r == 0)
+		r = km_commit(km, ops, n, ret_seq);
+	for (size_t i = 0; i < found->n; i++)
+		free((void *)bodies[i].p);
+	return r;
+}
+
+int
+km_refresh_end_user(struct km *km, struct gh_str tenant, struct gh_str user, uint64_t *ret_seq)
+{
+	const struct gh_str equal[] = { tenant, user };
+	const struct gh_find find = { .tenant = KM_TENANT, .kind = GH_STR("refresh_token"),
+		.index = "user", .equal = equal, .equal_count = 2, .limit = END_PAGE };
+	uint64_t seq = 0;
+	size_t n;
+	int r;
+
+	do { /* what was ended is no longer found */
+		struct gh_docs_found *found;
+
+		r = km->docs.vt->find(km->docs.self, &find, &found);
+		if (r < 0)
+			return r;
+		n = found->n;
+		if (n > 0)
+			r = end_page(km, found, &seq);
+		km_found_free(km, found);
+	} while (r == 0 && n == END_PAGE);
+	if (r == 0)
+		*ret_seq = seq;
 	return r;
 }

@@ -70,6 +70,8 @@ km_access_issue(struct km *km, struct km_access *access)
 			js_set_str(claims, "client_id", access->client_id) < 0 ||
 			js_set_str(claims, "scope", access->scopes) < 0 ||
 			(has_tenant && js_set_str(claims, "tenant", access->tenant) < 0) ||
+			(access->session.n != 0 &&
+				js_set_str(claims, "session", access->session) < 0) ||
 			put_common(km, claims, access->jti, iat_s, exp_s) < 0) {
 		json_decref(claims);
 		return GH_ENOMEM;
@@ -109,7 +111,6 @@ issue_application(struct km *km, const struct gh_token_request *request,
 	struct gh_token_issued *issued, char scopes[SCOPES_MAX])
 {
 	struct gh_str tenant = request->tenant.n != 0 ? request->tenant : KM_TENANT, owner;
-	struct km_catalogue_of of = { km, tenant };
 	struct scopes_owner nobody = { NULL, 0 };
 	struct gh_user *user = NULL;
 	struct km_client client;
@@ -123,7 +124,7 @@ issue_application(struct km *km, const struct gh_token_request *request,
 	if (r == 0 || r == GH_ENOENT) {
 		struct scopes_owner roles = user != NULL ? km_user_owner(user) : nobody;
 
-		r = scopes_grant(request->scopes, &roles, km_catalogue_allows, &of, scopes);
+		r = km_scopes_grant(km, tenant, request->scopes, &roles, scopes);
 	}
 	struct km_access access = { .tenant = tenant, .user = owner, .client_id = client.id,
 		.scopes = gh_str_of(scopes), .validity_s = request->validity_s != 0
@@ -179,7 +180,7 @@ km_claims_tenant(const struct jose_claims *claims)
 	return claims->tenant.n != 0 ? claims->tenant : KM_TENANT;
 }
 
-/** Has it been revoked, its client deleted, or its tenant disabled?
+/** Has it been revoked, its client or user deleted, its user or tenant disabled?
  *  @return 0, GH_EDENIED, GH_EIO, GH_ENOMEM. */
 static int
 check_state(struct km *km, const struct jose_claims *claims)
@@ -198,14 +199,24 @@ check_state(struct km *km, const struct jose_claims *claims)
 	}
 	if (r == GH_ENOENT)
 		r = tenant_check(&km->docs, tenant);
-	if (r == 0 && claims->client_id.n != 0) { /* an internal key belongs to no client */
-		r = km_client_find(km, claims->client_id, &client);
-		if (r == 0) {
-			r = km_client_serves(&client, tenant) ? GH_OK : GH_EDENIED;
-			km_client_done(km, &client);
-		}
+	if (r < 0 || claims->client_id.n == 0) /* an internal key belongs to no client */
+		return r == GH_ENOENT ? GH_EDENIED : r;
+	r = km_client_find(km, claims->client_id, &client);
+	if (r == 0) {
+		r = km_client_serves(&client, tenant) ? GH_OK : GH_EDENIED;
+		km_client_done(km, &client);
 	}
-	return r == GH_ENOENT ? GH_EDENIED : r;
+	if (r < 0)
+		return r == GH_ENOENT ? GH_EDENIED : r;
+	/* A new password ends what the user's old one gave, but not the tokens of applications. */
+	struct gh_str session = GH_STR_NONE;
+
+	if (gh_str_eq(claims->aut, GH_STR("APPLICATION_USER"))) {
+		session = jose_claim(claims, "session");
+		if (session.p == NULL)
+			session = GH_STR("");
+	}
+	return km_user_check(km, tenant, claims->sub, session);
 }
 
 int
@@ -262,6 +273,32 @@ tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
 		sizeof(strings) / sizeof(strings[0]));
 	jose_claims_done(&claims);
 	return *ret != NULL ? GH_OK : GH_ENOMEM;
+}
+
+static int
+tokens_login(void *self, const struct gh_login *login, struct gh_principal **ret)
+{
+	static const size_t strings[] = { offsetof(struct gh_principal, user),
+		offsetof(struct gh_principal, tenant), offsetof(struct gh_principal, scopes) };
+	char scopes[SCOPES_MAX];
+	struct gh_user *user;
+	int r = km_user_authenticate(self, login->user, login->password, login->peer, &user);
+
+	if (r < 0)
+		return r;
+	struct scopes_owner owner = km_user_owner(user);
+
+	r = km_scopes_grant(self, user->tenant, login->scopes, &owner, scopes);
+	if (r == 0) {
+		const struct gh_principal principal = { .user = user->name,
+			.tenant = user->tenant, .scopes = gh_str_of(scopes) };
+
+		*ret = block_copy(&principal, sizeof(principal), strings,
+			sizeof(strings) / sizeof(strings[0]));
+		r = *ret != NULL ? GH_OK : GH_ENOMEM;
+	}
+	block_free(user);
+	return r;
 }
 
 static void
@@ -356,4 +393,5 @@ const struct gh_tokens_v1 km_tokens = {
 	.client_renew_secret = km_client_renew_secret,
 	.client_free = tokens_client_free,
 	.client_delete = km_client_delete,
+	.login = tokens_login,
 };

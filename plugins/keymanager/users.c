@@ -55,22 +55,51 @@ wait_for_first_admin(struct km *km)
 
 /* ---- Users ----------------------------------------------------------------------------------- */
 
+struct gh_str
+km_name_fold(struct gh_str name, char buf[KM_NAME_MAX])
+{
+	if (name.n > KM_NAME_MAX)
+		return GH_STR_NONE;
+	for (size_t i = 0; i < name.n; i++)
+		buf[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] + 'a' - 'A')
+			: name.p[i];
+	return (struct gh_str){ buf, name.n };
+}
+
+struct gh_str
+km_user_counted(struct gh_str tenant, struct gh_str name, char buf[KM_COUNTED_MAX])
+{
+	struct gh_str folded = km_name_fold(name, buf);
+
+	if (folded.p == NULL || tenant.n > TENANT_DOMAIN_MAX)
+		return GH_STR_NONE; /* nobody's name */
+	if (tenant_is_default(tenant))
+		return folded;
+	buf[name.n] = '@';
+	memcpy(buf + name.n + 1, tenant.p, tenant.n);
+	return (struct gh_str){ buf, name.n + 1 + tenant.n };
+}
+
 /** A user from its document, in one block. */
 static struct gh_user *
 user_new(const struct gh_doc *doc)
 {
 	struct gh_str roles = doc_array(doc->body, "roles");
+	struct gh_str session = doc_str(doc->body, "session");
 	struct doc_iter it = doc_iter(roles);
-	size_t bytes = doc->id.n + doc->tenant.n, count = 0;
+	size_t bytes = doc->id.n + doc->tenant.n + session.n, count = 0;
 	struct doc_value v;
 
 	for (; doc_next(&it, NULL, &v); count++)
 		bytes += v.type == DOC_STR ? v.s.n : 0;
-	struct gh_user *user = block_new(sizeof(*user) + count * sizeof(*user->roles) + bytes);
+	struct km_user *block = block_new(sizeof(*block) +
+		count * sizeof(*block->user.roles) + bytes);
 
-	if (user == NULL)
+	if (block == NULL)
 		return NULL;
-	user->roles = (struct gh_str *)(user + 1);
+	struct gh_user *user = &block->user;
+
+	user->roles = (struct gh_str *)(block + 1);
 	char *at = (char *)(user->roles + count);
 
 	memcpy(at, doc->id.p, doc->id.n);
@@ -79,6 +108,10 @@ user_new(const struct gh_doc *doc)
 	memcpy(at, doc->tenant.p, doc->tenant.n);
 	user->tenant = (struct gh_str){ at, doc->tenant.n };
 	at += doc->tenant.n;
+	if (session.n != 0)
+		memcpy(at, session.p, session.n);
+	block->session = (struct gh_str){ at, session.n };
+	at += session.n;
 	for (it = doc_iter(roles); doc_next(&it, NULL, &v); at += v.s.n) {
 		if (v.type != DOC_STR) {
 			v.s.n = 0;
@@ -95,9 +128,11 @@ static int
 find_user(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_docs_found **ret_found)
 {
 	struct gh_docs_found *found;
+	char folded[KM_NAME_MAX];
 	int r;
 
-	if (name.n == 0 || name.n > KM_NAME_MAX || memchr(name.p, '@', name.n) != NULL)
+	name = km_name_fold(name, folded);
+	if (name.n == 0 || memchr(name.p, '@', name.n) != NULL)
 		return GH_ENOENT;
 	r = wait_for_first_admin(km);
 	if (r == 0)
@@ -156,38 +191,54 @@ km_user_lookup(struct km *km, struct gh_str tenant, struct gh_str name, struct g
 	return *ret_user != NULL ? GH_OK : GH_ENOMEM;
 }
 
-/* ---- The first administrator ----------------------------------------------------------------- */
-
-/** The body of an administrator's document.  @param[out] ret_body  malloc()ed. */
-static int
-admin_body(const char *phc, struct gh_str *ret_body)
+int
+km_user_check(struct km *km, struct gh_str tenant, struct gh_str name, struct gh_str session)
 {
-	struct doc_writer w;
+	struct gh_docs_found *found;
+	int r = km_get(km, tenant, "user", name, &found);
 
-	doc_writer_init(&w);
-	doc_put_str(&w, "password", gh_str_of(phc));
-	doc_begin_array(&w, "roles");
-	doc_put_str(&w, NULL, GH_STR("admin"));
-	doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
-	doc_end(&w);
-	doc_put_bool(&w, "enabled", true);
-	doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
-	return doc_finish(&w, ret_body);
+	if (r == GH_ENOENT) { /* it may be the first administrator, who is being made */
+		r = wait_for_first_admin(km);
+		if (r == 0)
+			r = km_get(km, tenant, "user", name, &found);
+	}
+	if (r < 0)
+		return r == GH_ENOENT || r == GH_EINVAL ? GH_EDENIED : r;
+	const struct gh_str body = found->docs[0].body;
+
+	if (!doc_bool(body, "enabled", true) || (session.p != NULL &&
+			!crypto_equal(session, doc_str(body, "session"))))
+		r = GH_EDENIED;
+	km_found_free(km, found);
+	return r;
 }
+
+/* ---- The first administrator ----------------------------------------------------------------- */
 
 /** Write the user `admin`.  @param old  its document, or NULL: it must not exist yet.
  *  @return 0, GH_ECONFLICT: another node was first, or an error. */
 static int
 store_admin(struct km *km, struct gh_str password, const struct gh_doc *old)
 {
-	char phc[PASSWORD_PHC_MAX];
-	struct gh_str body = GH_STR_NONE;
-	int r = passwords_hash(&km->passwords, password, phc);
+	struct gh_str fresh = GH_STR_NONE, body = GH_STR_NONE;
+	char uuid[CRYPTO_UUID_LEN + 1];
+	struct doc_writer w;
+	int r = crypto_uuid(uuid);
 
-	if (r < 0)
-		return r;
-	r = old != NULL ? doc_set(old->body, "password", DOC_OF_STR(gh_str_of(phc)), &body)
-		: admin_body(phc, &body);
+	if (r == 0 && old == NULL) {
+		doc_writer_init(&w);
+		doc_put_str(&w, "uuid", gh_str_of(uuid));
+		doc_begin_array(&w, "roles");
+		doc_put_str(&w, NULL, GH_STR("admin"));
+		doc_put_str(&w, NULL, GH_STR("Internal/everyone"));
+		doc_end(&w);
+		doc_put_bool(&w, "enabled", true);
+		doc_put_int(&w, "created_at_s", (int64_t)(gh_now_us() / 1000000));
+		r = doc_finish(&w, &fresh);
+	}
+	if (r == 0)
+		r = km_user_with_password(km, old != NULL ? old->body : fresh, password, &body);
+	free((void *)fresh.p);
 	if (r == 0) {
 		const struct gh_doc_op op = { GH_DOC_PUT, KM_TENANT, GH_STR("user"), ADMIN, body,
 			old != NULL ? old->rev : GH_REV_NONE };
@@ -271,6 +322,21 @@ make_random_password(struct km_first_admin *first)
 	return r;
 }
 
+/** Is there any user?  Then somebody has deleted the first administrator. */
+static int
+has_users(struct km *km, bool *ret_has_users)
+{
+	const struct gh_find find = { .tenant = KM_TENANT, .kind = GH_STR("user"), .limit = 1 };
+	struct gh_docs_found *found;
+	int r = km->docs.vt->find(km->docs.self, &find, &found);
+
+	if (r < 0)
+		return r;
+	*ret_has_users = found->n > 0;
+	km_found_free(km, found);
+	return GH_OK;
+}
+
 /** Decide what must be done; GH_ENOENT: nothing. */
 static int
 prepare_first_admin(struct km_first_admin *first, struct gh_str password)
@@ -281,10 +347,14 @@ prepare_first_admin(struct km_first_admin *first, struct gh_str password)
 	int r = n < 0 || (size_t)n >= sizeof(first->path) || password.n > PASSWORD_MAX ? GH_ETOOBIG
 		: km_get(km, KM_TENANT, "user", ADMIN, &first->found);
 
-	if (r < 0 && r != GH_ENOENT)
+	bool is_new = r == GH_ENOENT, has_others = false;
+
+	if (is_new)
+		r = has_users(km, &has_others);
+	if (r < 0)
 		return r;
 	if (password.n == 0)
-		return first->found != NULL ? GH_ENOENT : make_random_password(first);
+		return is_new && !has_others ? make_random_password(first) : GH_ENOENT;
 	memcpy(first->password, password.p, password.n);
 	first->password_n = password.n;
 	return GH_OK;
@@ -341,12 +411,12 @@ int
 km_user_authenticate(struct km *km, struct gh_str user, struct gh_str password, struct gh_str peer,
 	struct gh_user **ret_user)
 {
-	struct gh_str name, tenant, counted = user;
+	char buf[KM_COUNTED_MAX];
+	struct gh_str name, tenant, counted;
 	int r;
 
 	tenant_split_user(user, KM_TENANT, &name, &tenant);
-	if (tenant_is_default(tenant))
-		counted = name; /* two spellings of a user are not twice as many attempts */
+	counted = km_user_counted(tenant, name, buf);
 	r = km_backoff_ask(km, counted, peer);
 	if (r == 0) {
 		r = check_password(km, user, password, ret_user);
@@ -373,16 +443,6 @@ identity_lookup(void *self, struct gh_str user, struct gh_user **ret_user)
 	return km_user_lookup(self, tenant, name, ret_user);
 }
 
-static int
-identity_admin_new(void *self, struct gh_str password, struct gh_str *ret_body)
-{
-	char phc[PASSWORD_PHC_MAX];
-	struct km *km = self;
-	int r = passwords_hash(&km->passwords, password, phc);
-
-	return r < 0 ? r : admin_body(phc, ret_body);
-}
-
 static void
 identity_user_free(struct gh_user *user)
 {
@@ -391,5 +451,4 @@ identity_user_free(struct gh_user *user)
 
 const struct gh_identity_v1 km_identity = {
 	sizeof(km_identity), identity_authenticate, identity_lookup, identity_user_free,
-	identity_admin_new,
 };

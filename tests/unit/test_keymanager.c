@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file test_keymanager.c
- * @brief The key manager's parts that need no node: password hashes, roles and scopes.
+ * @brief The key manager's part that needs no node: password hashes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include "plugins/keymanager/passwords.h"
-#include "plugins/keymanager/scopes.h"
 #include "tests/unit/unit.h"
 
 /* ---- Passwords ------------------------------------------------------------------------------- */
@@ -99,75 +98,6 @@ test_third_computation_is_told_to_come_again(void)
 	passwords_done(&p);
 }
 
-/* ---- Scopes ---------------------------------------------------------------------------------- */
-
-/** As the catalogue: the scope "books_write" is for creators, "books_read" for everybody. */
-static bool
-other_scopes(void *arg, struct gh_str scope, const struct scopes_owner *owner)
-{
-	(void)arg;
-	return gh_str_eq(scope, GH_STR("books_read")) || (gh_str_eq(scope, GH_STR("books_write")) &&
-		scopes_has_role(owner, GH_STR("Internal/creator")));
-}
-
-static void
-test_granted_scopes(void)
-{
-	static const struct { const char *role, *requested, *granted; } rows[] = {
-		{ "admin", "apim:api_view apim:admin", "apim:api_view apim:admin" },
-		{ "admin", "", "default" },
-		{ "admin", "   ", "default" },
-		{ "admin", "apim:no_such_thing", "default" },
-		{ "admin", "apim:api_view  apim:api_view openid", "apim:api_view openid" },
-		{ "Internal/creator", "apim:api_create apim:api_publish apim:admin",
-			"apim:api_create" },
-		{ "Internal/publisher", "apim:api_create apim:api_publish", "apim:api_publish" },
-		{ "Internal/subscriber", "apim:subscribe apim:api_view", "apim:subscribe" },
-		{ "Internal/devops", "apim:api_import_export apim:admin",
-			"apim:api_import_export" },
-		{ "Internal/observer", "apim:api_view apim:api_create", "apim:api_view" },
-		{ "Internal/everyone", "apim:api_view openid default", "openid default" },
-		{ "Admin", "apim:admin", "default" }, /* names of roles have case */
-		{ "Internal/creator", "books_write books_read x", "books_write books_read" },
-		{ "Internal/subscriber", "books_write books_read", "books_read" },
-		{ "Internal/subscriber", "apim:api_view\tapim:subscribe", "default" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct gh_str role = gh_str_of(rows[i].role);
-		struct scopes_owner owner = { &role, 1 };
-		char granted[SCOPES_MAX];
-
-		CU_ASSERT_EQUAL(scopes_grant(gh_str_of(rows[i].requested), &owner, other_scopes,
-			NULL, granted), 0);
-		CU_ASSERT_STRING_EQUAL(granted, rows[i].granted);
-	}
-}
-
-static void
-test_scope_lists_are_bounded(void)
-{
-	struct scopes_owner nobody = { NULL, 0 };
-	char requested[SCOPES_MAX], granted[SCOPES_MAX];
-
-	memset(requested, 'a', sizeof(requested));
-	CU_ASSERT_EQUAL(scopes_grant((struct gh_str){ requested, SCOPES_MAX }, &nobody, NULL, NULL,
-		granted), GH_ETOOBIG);
-	CU_ASSERT_EQUAL(scopes_grant((struct gh_str){ requested, SCOPES_MAX - 1 }, &nobody, NULL,
-		NULL, granted), 0);
-	CU_ASSERT_STRING_EQUAL(granted, "default");
-}
-
-static void
-test_scope_subsets(void)
-{
-	CU_ASSERT(scopes_contain(GH_STR("a b c"), GH_STR("c a")));
-	CU_ASSERT(scopes_contain(GH_STR("a b c"), GH_STR("")));
-	CU_ASSERT(!scopes_contain(GH_STR("a bb c"), GH_STR("b")));
-	CU_ASSERT(!scopes_contain(GH_STR("a"), GH_STR("a b")));
-	CU_ASSERT(!scopes_contain(GH_STR_NONE, GH_STR("a")));
-}
-
 int
 main(void)
 {
@@ -176,8 +106,6 @@ main(void)
 		UNIT_TEST(test_password_of_another_implementation),
 		UNIT_TEST(test_hashes_refused), UNIT_TEST(test_passwords_of_any_length),
 		UNIT_TEST(test_third_computation_is_told_to_come_again),
-		UNIT_TEST(test_granted_scopes), UNIT_TEST(test_scope_lists_are_bounded),
-		UNIT_TEST(test_scope_subsets),
 		{ .name = NULL },
 	};
 

@@ -32,6 +32,7 @@ struct gh_str gh_call_method(const struct gh_call *call) { return gh_str_of(call
 struct gh_str gh_call_subpath(const struct gh_call *call) { return gh_str_of(call->subpath); }
 struct gh_str gh_call_query(const struct gh_call *call) { return gh_str_of(call->query); }
 struct gh_str gh_call_body(const struct gh_call *call) { return gh_str_of(call->body); }
+struct gh_str gh_call_peer(const struct gh_call *call) { (void)call; return GH_STR("::1"); }
 unsigned gh_call_status(const struct gh_call *call) { return call->status; }
 const char *gh_strerror(int err) { (void)err; return "an error"; }
 uint64_t gh_mono_ns(void) { return 1; }
@@ -148,6 +149,18 @@ check_token(void *self, struct gh_str token, struct gh_principal **ret)
 	return 0;
 }
 
+/** "x:y" is a reader. */
+static int
+log_in(void *self, const struct gh_login *login, struct gh_principal **ret)
+{
+	CU_ASSERT(gh_str_eq(login->peer, GH_STR("::1")));
+	CU_ASSERT(login->scopes.n == 0 || gh_str_eq(login->scopes, GH_STR("read")) ||
+		gh_str_eq(login->scopes, GH_STR("write")));
+	if (!gh_str_eq(login->user, GH_STR("x")) || !gh_str_eq(login->password, GH_STR("y")))
+		return GH_EDENIED;
+	return check_token(self, GH_STR("reader"), ret);
+}
+
 static void
 free_principal(struct gh_principal *principal)
 {
@@ -187,6 +200,12 @@ serving(void *self)
 
 static const struct gh_tokens_v1 tokens = {
 	.size = sizeof(tokens), .check = check_token, .principal_free = free_principal,
+	.login = log_in,
+};
+/** A provider from before there was login(). */
+static const struct gh_tokens_v1 old_tokens = {
+	.size = offsetof(struct gh_tokens_v1, login), .check = check_token,
+	.principal_free = free_principal, .login = log_in,
 };
 static const struct gh_docs_v1 docs = { .size = sizeof(docs), .commit = commit };
 static const struct gh_rollout_v1 rollout = {
@@ -407,6 +426,80 @@ test_rights(void)
 	}
 }
 
+/** An API with Basic credentials, a media type and error bodies of its own, and no versions. */
+static json_t *
+short_error(unsigned status, unsigned code, const char *message, const char *description)
+{
+	(void)description;
+	return json_pack("{s:i, s:i, s:s}", "s", (int)status, "c", (int)code, "m", message);
+}
+
+static const struct rest_route dialect_routes[] = {
+	{ "GET", "/v1/things", "read", say_literal },
+	{ "GET", "/me", "", say_literal },
+	{ "POST", "/things", "write", echo_body },
+	{ "POST", "/open", NULL, echo_body },
+	{ .method = NULL },
+};
+static const struct rest_api dialect = { .version = 0, .routes = dialect_routes,
+	.media_type = "application/x+json", .error = short_error, .accepts_basic = true };
+
+static void
+test_dialects(void)
+{
+	static const char body[] = "{\"name\":\"ab\"}";
+	static const struct {
+		const char *method, *subpath, *authorization, *type;
+		unsigned status;
+		const char *reply;
+	} rows[] = {
+		{ "GET", "/v1/things", "Basic eDp5", NULL, 200, "literal" },
+		{ "GET", "/v1/things", "Bearer reader", NULL, 200, "literal" },
+		{ "GET", "/things/", "Basic eDp5", NULL, 405, "\"s\":405" },
+		{ "GET", "/v2/things", "Basic eDp5", NULL, 404, "\"m\":\"Not Found\"" },
+		{ "GET", "/me", "Basic eDp5", NULL, 200, "literal" },
+		{ "GET", "/me", "Bearer writer", NULL, 200, "literal" },
+		{ "GET", "/me", NULL, NULL, 401, "\"c\":900902" },
+		{ "GET", "/me", "Basic eDp6", NULL, 401, "\"c\":900901" },
+		{ "GET", "/me", "Basic !", NULL, 401, "\"c\":900901" },
+		{ "POST", "/things", "Basic eDp5", "application/x+json", 403, "\"c\":900910" },
+		{ "POST", "/things", "Bearer writer", "application/x+json", 201, "ab" },
+		{ "POST", "/things", "Bearer writer", "application/json", 201, "ab" },
+		{ "POST", "/things", "Bearer writer", "text/plain", 415, "\"s\":415" },
+		{ "POST", "/open", NULL, NULL, 415, "\"s\":415" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct gh_call call = { .method = rows[i].method, .subpath = rows[i].subpath,
+			.authorization = rows[i].authorization, .type = rows[i].type,
+			.body = rows[i].method[0] == 'P' ? body : NULL };
+
+		rest_serve(&dialect, &services, NULL, NULL, &call);
+		CU_ASSERT_EQUAL(call.status, rows[i].status);
+		CU_ASSERT_PTR_NOT_NULL(strstr(call.reply, rows[i].reply));
+		if (call.status == 401)
+			CU_ASSERT_STRING_EQUAL(reply_field(&call, "WWW-Authenticate"),
+				"Basic realm=\"gatehouse\", charset=\"UTF-8\"");
+		if (call.status == 201)
+			CU_ASSERT_STRING_EQUAL(reply_field(&call, "Location"),
+				"/api/am/test/things/7");
+		call_done(&call);
+	}
+}
+
+static void
+test_basic_needs_a_provider_that_has_it(void)
+{
+	struct rest_services old = services;
+	struct gh_call call = { .method = "GET", .subpath = "/me",
+		.authorization = "Basic eDp5" };
+
+	old.tokens.vt = &old_tokens;
+	rest_serve(&dialect, &old, NULL, NULL, &call);
+	CU_ASSERT_EQUAL(call.status, 401);
+	call_done(&call);
+}
+
 static void
 test_bodies(void)
 {
@@ -590,6 +683,8 @@ main(void)
 		UNIT_TEST(test_allow_names_the_methods),
 		UNIT_TEST(test_long_parameter_is_not_found),
 		UNIT_TEST(test_rights),
+		UNIT_TEST(test_dialects),
+		UNIT_TEST(test_basic_needs_a_provider_that_has_it),
 		UNIT_TEST(test_bodies),
 		UNIT_TEST(test_other_media_type),
 		UNIT_TEST(test_pages),

@@ -29,11 +29,6 @@ struct gh_identity_v1 {
 	/** @return 0, GH_ENOENT, GH_EIO. */
 	int (*lookup)(void *self, struct gh_str user, struct gh_user **ret_user);
 	void (*user_free)(struct gh_user *user);
-	/** The document `user` of a new administrator with that password; who asks stores it.  A
-	 *  provider without users of its own has NULL here, or a smaller @c size.
-	 *  @param[out] ret_body  GIVE: free().
-	 *  @return 0, GH_EINVAL (empty or too long), GH_EAGAIN (too many at once), GH_ENOMEM, GH_EIO. */
-	int (*admin_new)(void *self, struct gh_str password, struct gh_str *ret_body);
 };
 struct gh_identity { const struct gh_identity_v1 *vt; void *self; };
 

@@ -58,6 +58,14 @@ struct gh_client {
 	struct gh_str key_mapping_id;
 };
 
+/** A user's name and password, as Basic carries them.  All BORROW. */
+struct gh_login {
+	struct gh_str user;      /**< "name" or "name@tenant". */
+	struct gh_str password;
+	struct gh_str peer;      /**< Address of the client, who has to wait after wrong passwords. */
+	struct gh_str scopes;    /**< Requested, space separated; those that the roles allow are granted. */
+};
+
 struct gh_tokens_v1 {
 	uint32_t size;
 	/** Check a bearer token for the management plane: signature, issuer, time, revocation.
@@ -83,6 +91,10 @@ struct gh_tokens_v1 {
 	void (*client_free)(struct gh_client *client);
 	/** Delete the client and its consumer document.  @return 0, GH_ENOENT, GH_EIO. */
 	int (*client_delete)(void *self, struct gh_str tenant, struct gh_str id, uint64_t *ret_seq);
+	/** Check a password where a token would do as well.  Ask @c size for it: not every provider has it.
+	 *  @param[out] ret  GIVE: principal_free().  @return 0, GH_EDENIED, GH_EAGAIN (too many at once, or
+	 *  too many wrong ones), GH_EIO. */
+	int (*login)(void *self, const struct gh_login *login, struct gh_principal **ret);
 };
 struct gh_tokens { const struct gh_tokens_v1 *vt; void *self; };
 
