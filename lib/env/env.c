@@ -20,6 +20,7 @@ struct reference {
 	struct gh_str name; /* n = 0: malformed, which counts only where it is used. */
 	struct gh_str dflt; /* p = NULL: none. */
 	bool is_literal;    /* It was "$${": the text "${" comes out. */
+	bool has_variable;  /* dflt is "${OTHER", which stands for the value of that. */
 };
 
 struct env {
@@ -110,7 +111,9 @@ read_reference(struct gh_str s, struct reference *ref)
 		return 2;
 	ref->name = name;
 	ref->dflt = (struct gh_str){ rest.p + 2, (size_t)(brace - rest.p) - 2 };
-	return (size_t)(brace - s.p) + 1;
+	ref->has_variable = starts_with(ref->dflt, "${") && brace + 1 < rest.p + rest.n &&
+		brace[1] == '}';
+	return (size_t)(brace - s.p) + 1 + ref->has_variable;
 }
 
 static int
@@ -220,6 +223,14 @@ value_of(const struct reference *ref, struct gh_str *ret_value, char *error, siz
 	if (value != NULL && (value[0] != '\0' || ref->dflt.p == NULL)) {
 		*ret_value = gh_str_of(value);
 		return 0;
+	}
+	if (ref->has_variable) {
+		struct gh_str other = { ref->dflt.p + 2, ref->dflt.n - 2 };
+		struct reference inner = { .name = other };
+
+		if (name_length(other) != other.n)
+			inner.name.n = 0;
+		return value_of(&inner, ret_value, error, error_size);
 	}
 	if (ref->dflt.p != NULL) {
 		*ret_value = ref->dflt;

@@ -6,7 +6,7 @@
  * In YAML's flow style braces and commas are syntax.  So each reference is replaced by an opaque
  * mark before the text is parsed, and each mark by its value inside the scalar that contains it: a
  * value can hold anything and never becomes syntax, and references in comments are never looked up.
- * A default ends at the first '}' and stays on its line.
+ * A default ends at the first '}' and stays on its line; it may be another variable: ${A:-${B}}.
  */
 #ifndef LIB_ENV_ENV_H
 #define LIB_ENV_ENV_H

@@ -53,9 +53,8 @@ origin_admits(struct gh_txn *txn)
 	return true;
 }
 
-/** A decimal number.  @return false: there is none, or it is too large. */
-static bool
-take_number(const struct form *form, const char *name, uint64_t *ret)
+bool
+origin_take_number(const struct form *form, const char *name, uint64_t *ret)
 {
 	struct gh_str s = form_get(form, name);
 	uint64_t value = 0;
@@ -77,9 +76,9 @@ take_request(const struct form *form, struct poll *poll, struct report *report, 
 	report->name = form_get(form, "name");
 	report->environments = form_get(form, "environments");
 	report->version = form_get(form, "version");
-	return take_number(form, "after", &poll->after) &&
-		take_number(form, "serving", &report->serving) &&
-		take_number(form, "wait_ms", ret_wait_ms) && *ret_wait_ms <= WAIT_MAX_MS &&
+	return origin_take_number(form, "after", &poll->after) &&
+		origin_take_number(form, "serving", &report->serving) &&
+		origin_take_number(form, "wait_ms", ret_wait_ms) && *ret_wait_ms <= WAIT_MAX_MS &&
 		crypto_unhex(form_get(form, "feed"), poll->history, sizeof(poll->history)) == 0 &&
 		report->name.n <= TEXT_MAX && report->environments.n <= TEXT_MAX &&
 		report->version.n <= TEXT_MAX && report->serving <= poll->after;
@@ -115,7 +114,7 @@ origin_on_changes(const void *config, struct gh_txn *txn)
 	if (r < 0)
 		return refuse(txn, 503, "Service Unavailable", "No more nodes can follow this one.");
 	gh_metric_add(o->polls, 1);
-	origin_forget_snapshot(&o->hub, false);
+	origin_forget_snapshot(&o->hub, false, 0);
 	poll->until_ns = gh_mono_ns() + wait_ms * 1000000u;
 	return answer(txn, poll, wait_ms > 0);
 }

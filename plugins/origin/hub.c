@@ -228,7 +228,7 @@ hub_close(struct hub *hub)
 	follow_done(&hub->follow);
 	drop_pending(hub);
 	free(hub->pending);
-	origin_forget_snapshot(hub, true);
+	origin_forget_snapshot(hub, true, 0);
 	if (hub->ring != NULL)
 		ring_clear(hub);
 	free(hub->ring);

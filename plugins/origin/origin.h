@@ -144,6 +144,8 @@ int followers_list(struct followers *followers, struct gh_nodes_seen **ret);
 
 /* ---- The process block, changes.c, snapshot.c ------------------------------------------------ */
 
+struct form;
+
 struct origin_config {
 	struct gh_bytes snapshot_max;
 };
@@ -162,7 +164,9 @@ bool origin_admits(struct gh_txn *txn);
 
 enum gh_verdict origin_on_changes(const void *config, struct gh_txn *txn);
 enum gh_verdict origin_on_snapshot(const void *config, struct gh_txn *txn);
-/** Let an old snapshot go. */
-void origin_forget_snapshot(struct hub *hub, bool always);
+/** A decimal number of the query.  @return false: there is none, or it is too large. */
+bool origin_take_number(const struct form *form, const char *name, uint64_t *ret);
+/** Let a snapshot go that is old, or older than @p after. */
+void origin_forget_snapshot(struct hub *hub, bool always, uint64_t after);
 
 #endif

@@ -4,12 +4,14 @@
  * @brief GET /cluster/v1/feed/snapshot: all documents at one sequence.
  *
  * The pool encodes it once; whoever asks meanwhile, or shortly afterwards, gets the same bytes: fifty
- * gateways that start together cost one reading of the store and one copy in memory.
+ * gateways that start together cost one reading of the store and one copy in memory.  Who says with
+ * "after" what it has already gets none that is older.
  */
 #include <stdlib.h>
 #include <syslog.h>
 
 #include "lib/feedwire/feedwire.h"
+#include "lib/form/form.h"
 #include "plugins/origin/origin.h"
 
 #define PIECE_BYTES (256u << 10)
@@ -45,19 +47,21 @@ unref(struct snapshot *snapshot)
 	free(snapshot);
 }
 
-/** Can one who starts with it go on with what the ring holds?  lock. */
+/** Can one who starts with it go on with what the ring holds, and is it no step back from @p after?
+ *  lock. */
 static bool
-is_good(const struct hub *hub, const struct snapshot *snapshot)
+is_good(const struct hub *hub, const struct snapshot *snapshot, uint64_t after)
 {
 	return snapshot != NULL && (!snapshot->is_ready || (snapshot->r == 0 &&
+		(snapshot->seq >= after || hub->head < after) &&
 		gh_mono_ns() - snapshot->ready_ns < KEEP_NS && hub_reaches(hub, snapshot->seq)));
 }
 
 void
-origin_forget_snapshot(struct hub *hub, bool always)
+origin_forget_snapshot(struct hub *hub, bool always, uint64_t after)
 {
 	pthread_mutex_lock(&hub->lock);
-	if (hub->snapshot != NULL && (always || !is_good(hub, hub->snapshot))) {
+	if (hub->snapshot != NULL && (always || !is_good(hub, hub->snapshot, after))) {
 		unref(hub->snapshot);
 		hub->snapshot = NULL;
 	}
@@ -289,7 +293,16 @@ origin_on_snapshot(const void *config, struct gh_txn *txn)
 		return GH_FAIL;
 	if (!origin_admits(txn))
 		return GH_STOP;
-	origin_forget_snapshot(hub, false);
+	struct form *form = NULL;
+	uint64_t after = 0;
+	int r = form_parse(gh_txn_attr(txn, GH_ATTR_QUERY), &form, NULL);
+
+	if (r == 0 && form_get(form, "after").n > 0 && !origin_take_number(form, "after", &after))
+		r = GH_EINVAL;
+	form_free(form);
+	if (r < 0)
+		return r == GH_EINVAL ? refuse(txn, 400, "Bad Request", "after is malformed.") : GH_FAIL;
+	origin_forget_snapshot(hub, false, after);
 	pthread_mutex_lock(&hub->lock);
 	bool has_state = hub->has_state, has_one = hub->snapshot != NULL;
 

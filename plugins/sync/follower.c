@@ -205,12 +205,15 @@ stream_init(struct stream *t, struct sync *s, bool is_snapshot)
 static int
 take_snapshot(struct sync *s)
 {
+	char path[64];
 	struct stream t;
-	struct gh_peer_request q = { .path = GH_STR("/cluster/v1/feed/snapshot"),
-		.deadline_ms = SNAPSHOT_DEADLINE_MS, .idle_ms = 3 * s->timeout_ms,
-		.max_bytes = SNAPSHOT_BYTES_MAX };
 
 	stream_init(&t, s, true);
+	int n = snprintf(path, sizeof(path), "/cluster/v1/feed/snapshot?after=%llu",
+		s->follower.may_go_back ? 0 : (unsigned long long)t.state.seq);
+	struct gh_peer_request q = { .path = { path, (size_t)n },
+		.deadline_ms = SNAPSHOT_DEADLINE_MS, .idle_ms = 3 * s->timeout_ms,
+		.max_bytes = SNAPSHOT_BYTES_MAX };
 	int r = request(s, &t, &q);
 
 	feedwire_reader_done(&t.reader);
@@ -342,11 +345,11 @@ pause_follower(struct sync *s)
 static void
 note_success(struct sync *s)
 {
-	if (s->follower.is_troubled)
+	if (s->follower.trouble != 0)
 		gh_inst_log(s->inst, LOG_NOTICE, "%s is followed again", s->url);
 	if (!s->follower.is_connected)
 		gh_metric_add(s->reconnects, 1);
-	s->follower.is_troubled = false;
+	s->follower.trouble = 0;
 	s->follower.is_connected = true;
 }
 
@@ -361,11 +364,11 @@ note_failure(struct sync *s, int err)
 		return;
 	}
 	s->follower.is_connected = false;
-	if (!s->follower.is_troubled)
+	if (s->follower.trouble != err)
 		gh_inst_log(s->inst, LOG_WARNING, "cannot follow %s; %s", s->follower.error[0] != '\0'
 			? s->follower.error : gh_strerror(err), atomic_load(&s->is_open)
 			? "serving on what is known" : "there is nothing to serve yet");
-	s->follower.is_troubled = true;
+	s->follower.trouble = err;
 }
 
 /** The first snapshot is there: calls may come when the readers have taken it. */

@@ -62,7 +62,8 @@ struct sync {
 	struct {                    /**< The follower's. */
 		bool needs_snapshot;
 		bool may_go_back;   /**< Take a snapshot that is older than what there is. */
-		bool is_connected, is_troubled;
+		bool is_connected;
+		int trouble;        /**< What the log was told last; 0: nothing. */
 		uint64_t head;      /**< Newest sequence that the origin told. */
 		uint64_t complete_us; /**< When nothing was missing, by the clock of the day. */
 		uint64_t ahead_ns;  /**< Since when the origin knows less than we; 0: it does not. */

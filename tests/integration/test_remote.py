@@ -2,7 +2,6 @@
 """Key manager, publisher, API store and admin as processes of their own, without a database."""
 import concurrent.futures
 import http.server
-import re
 import signal
 import socket
 import ssl
@@ -54,11 +53,6 @@ def cluster(tmp_path):
     made = Cluster(tmp_path).start()
     yield made
     made.stop()
-
-
-def metrics(node):
-    r = requests.get(node.mgmt + "/metrics", verify=False, timeout=5)
-    return {m[1]: float(m[2]) for m in re.finditer(r"^(\S+) (\S+)$", r.text, re.M)}
 
 
 def call_service(node, path, body=EMPTY, certificate_of=None):
@@ -135,14 +129,14 @@ def test_keys_can_be_made_renewed_and_removed(apart, unique):
 
 
 def test_calls_are_counted(apart):
-    before = metrics(apart.control)
+    before = apart.control.metrics()
     apart.client.rest("GET", PUBLISHER + "/apis")
-    after = metrics(apart.control)
+    after = apart.control.metrics()
     name = 'gatehouse_expose_calls_total{service="docs/1",function="find",entry="expose"}'
     names = [n for n in after if n.startswith("gatehouse_expose_calls_total") and "find" in n]
     assert names, after.keys()
     assert after[names[0]] > before.get(names[0], 0), name
-    assert metrics(apart.publisher)['gatehouse_remote_up{entry="remote"}'] == 1
+    assert apart.publisher.metrics()['gatehouse_remote_up{entry="remote"}'] == 1
 
 
 # --- Several of one kind
@@ -353,7 +347,7 @@ def test_answers_that_are_lost(cluster):
         listed = session.get(node.mgmt + STORE + "/applications?limit=100", headers=headers,
                              timeout=30).json()["list"]
         assert sorted(a["name"] for a in listed) == sorted(f"lost{i}" for i in range(20))
-        assert metrics(node)['gatehouse_remote_retries_total{entry="remote"}'] > 0
+        assert node.metrics()['gatehouse_remote_retries_total{entry="remote"}'] > 0
     finally:
         node.stop()
         wire.close()

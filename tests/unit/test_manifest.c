@@ -116,6 +116,12 @@ test_environment_is_no_syntax(void)
 	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("d")));
 	CU_ASSERT_EQUAL(yaml_get(m->entries[0].options, GH_STR("b"))->text.n, 0);
 	manifest_free(m);
+	setenv("GH_TEST_OTHER", "o", 1);
+	CU_ASSERT_EQUAL_FATAL(parse("plugins: [ p: { a: ${GH_TEST_VALUE:-${GH_TEST_OTHER}} } ]", &m),
+		0);
+	CU_ASSERT(gh_str_eq(yaml_get(m->entries[0].options, GH_STR("a"))->text, GH_STR("o")));
+	manifest_free(m);
+	unsetenv("GH_TEST_OTHER");
 	unsetenv("GH_TEST_VALUE");
 }
 
@@ -187,6 +193,12 @@ static const struct {
 	{ "node: { name: ${GH_TEST_NONE} }\nplugins: [p]",
 		"m.yaml:1: the environment variable GH_TEST_NONE is not set and has no "
 		"default" },
+	{ "node: { name: ${GH_TEST_NONE:-${GH_TEST_NEITHER}} }\nplugins: [p]",
+		"m.yaml:1: the environment variable GH_TEST_NEITHER is not set and has no "
+		"default" },
+	{ "plugins:\n  - p: { x: '${GH_TEST_NONE:-${GH_TEST_NONE:-a}}' }",
+		"m.yaml:2: a reference to the environment looks like ${NAME} or "
+		"${NAME:-default}; a literal ${ is written $${" },
 	{ "plugins:\n  - p: { x: '${}' }",
 		"m.yaml:2: a reference to the environment looks like ${NAME} or "
 		"${NAME:-default}; a literal ${ is written $${" },

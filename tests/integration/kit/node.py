@@ -6,6 +6,7 @@ The build to test is named by GATEHOUSE_BUILD (a build directory) or GATEHOUSE_P
 import glob
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -92,6 +93,11 @@ class Node:
     @property
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def metrics(self):
+        """Name with labels -> value."""
+        text = requests.get(self.mgmt + "/metrics", verify=False, timeout=5).text
+        return {m[1]: float(m[2]) for m in re.finditer(r"^(\S+) (\S+)$", text, re.M)}
 
     def spawn(self):
         """Start the process without waiting for it to be ready."""

@@ -16,6 +16,15 @@ class Wire:
 
     url = property(lambda self: f"https://127.0.0.1:{self.listener.getsockname()[1]}")
 
+    def redirect(self, port):
+        """From now on it leads to another port; what is connected breaks."""
+        self.target = port
+        for s in self.sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def cut_answers(self, n):
         with self.lock:
             self.cuts += n
@@ -24,9 +33,13 @@ class Wire:
         while True:
             try:
                 client = self.listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
             state = {"asked": False}
             self.sockets += [client, server]
             threading.Thread(target=self.ask, args=(client, server, state), daemon=True).start()
