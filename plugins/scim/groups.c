@@ -167,7 +167,7 @@ find_role(struct rest_context *ctx, const struct gh_doc **ret_doc)
 {
 	int r = roles_seed(&ctx->services->docs, ctx->tenant);
 
-	return r < 0 ? r : scim_get(ctx, "role", rest_param(ctx, "id"), ret_doc);
+	return r < 0 ? r : scim_get(ctx, "role", rest_param(ctx, "roleId"), ret_doc);
 }
 
 int

@@ -458,7 +458,7 @@ patch_user(struct rest_context *ctx, struct change *c)
 static int
 find_user(struct rest_context *ctx, struct change *c)
 {
-	return scim_get(ctx, "user", rest_param(ctx, "id"), &c->doc);
+	return scim_get(ctx, "user", rest_param(ctx, "userId"), &c->doc);
 }
 
 /** The caller's own document. */

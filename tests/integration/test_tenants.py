@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tenants: two of them with the same names for everything, and nothing of one is good for the other."""
+import base64
 import itertools
 import json
 import re
@@ -14,7 +15,19 @@ from kit.routes import all_routes
 PASSWORD = "the words of a tenant"
 TENANTS, POLICIES = ADMIN + "/tenants", ADMIN + "/throttling/policies/subscription"
 REGISTER = "/client-registration/v0.17/register"
-ALL_SCOPES = " ".join(sorted({s for _, _, scopes in all_routes() for s in (scopes or "").split()}))
+ENVIRONMENTS, LEVELS = ADMIN + "/environments", ADMIN + "/throttling/policies"
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000000")
+
+
+def named(path):
+    """The same name for all ids of one kind, and only for those."""
+    if path.startswith(STORE):  # the developer portal calls the name of a policy its id
+        return path.replace("{policyId}", "{policyName}")
+    return re.sub(r"/(application|advanced)/\{policyId\}", r"/\1/{\1PolicyId}", path)
+
+
+ROUTES = [(method, named(path), scopes) for method, path, scopes in all_routes()]
+ALL_SCOPES = " ".join(sorted({s for _, _, scopes in ROUTES for s in (scopes or "").split()}))
 LIMIT = 3
 
 
@@ -23,6 +36,14 @@ def limit(name, requests_per_minute, **more):
             "defaultLimit": {"type": "REQUESTCOUNTLIMIT",
                              "requestCount": {"timeUnit": "min", "unitTime": 1,
                                               "requestCount": requests_per_minute}}, **more}
+
+
+def environment(name, *hosts):
+    return {"name": name, "vhosts": [{"host": host} for host in hosts]}
+
+
+def document(name):
+    return {"name": name, "type": "HOWTO", "summary": "s", "sourceType": "INLINE", "visibility": "API_LEVEL"}
 
 
 def make_tenant(client, domain, **more):
@@ -46,12 +67,24 @@ class Tenant(Client):
         self.sub = self.subscribe(self.app, self.api, "Same")
         self.keypair = self.keys(self.app)
         self.app_access = self.app_token(self.keypair)
+        self.user_doc = self.rest("POST", "/scim2/Users", 201, json={"userName": "same", "password": PASSWORD})
+        self.role = self.rest("POST", "/scim2/Groups", 201, json={"displayName": "Same"})
+        self.environment = self.rest("POST", ENVIRONMENTS, 201, json=environment("Same", "same." + domain))
+        self.document = self.rest("POST", f"{PUBLISHER}/apis/{self.api['id']}/documents", 201, json=document("Same"))
+        self.rest("POST", f"{PUBLISHER}/apis/{self.api['id']}/documents/{self.document['documentId']}/content",
+                  files={"inlineContent": (None, self.marker)})
+        self.rest("PUT", f"{PUBLISHER}/apis/{self.api['id']}/thumbnail", files={"file": ("i.png", PNG)})
+        others = {level: self.rest("POST", f"{LEVELS}/{level}", 201, json=limit("Same", LIMIT))["policyId"]
+                  for level in ("application", "advanced")}
         spare_revision = self.rest("POST", f"{PUBLISHER}/apis/{self.api['id']}/revisions", 201, json={})
         self.ids = {
             "apiId": self.api["id"], "revisionId": spare_revision["id"],
             "applicationId": self.app["applicationId"], "subscriptionId": self.sub["subscriptionId"],
             "keyMappingId": self.keypair["keyMappingId"], "policyId": self.policy["policyId"],
             "policyName": "Only-" + domain, "domain": domain,
+            "applicationPolicyId": others["application"], "advancedPolicyId": others["advanced"],
+            "userId": self.user_doc["id"], "roleId": self.role["id"],
+            "environmentId": self.environment["id"], "documentId": self.document["documentId"],
             "tenantDomain": domain, "username": "boss@" + domain, "accessToken": self.app_access}
         self.secrets = set(self.ids.values()) - {domain} | {
             self.marker, self.keypair["consumerKey"], self.keypair["consumerSecret"]}
@@ -82,7 +115,9 @@ def session():
 
 # --- Every operation, with the other tenant's ids ---------------------------------------------------
 
-NEUTRAL = {"policyLevel": "subscription", "keyType": "PRODUCTION"}  # words that name nobody
+NEUTRAL = {"policyLevel": "subscription", "keyType": "PRODUCTION", "name": "User",
+           "urn": "urn:ietf:params:scim:schemas:core:2.0:User",
+           "scopeName": base64.b64encode(b"apim:api_view").decode()}  # words that name nobody
 DTO = {"name": "Books", "context": "/books", "version": "1.0.0", "policies": ["Same", "Unlimited"],
        "endpointConfig": {"endpoint_type": "http", "production_endpoints": {"url": "http://x.example"}}}
 APP = {"name": "App", "throttlingPolicy": "Unlimited", "tokenType": "JWT"}
@@ -92,16 +127,63 @@ KEYS = {"supportedGrantTypes": ["client_credentials"], "callbackUrl": ""}
 A_P, A_S, A_A = PUBLISHER + "/apis/{apiId}", STORE + "/applications/{applicationId}", POLICIES + "/{policyId}"
 OAUTH, TYPED = A_S + "/oauth-keys/{keyMappingId}", A_S + "/keys/{keyType}"
 
+ENVIRONMENT, DOCUMENT = ENVIRONMENTS + "/{environmentId}", A_P + "/documents/{documentId}"
+USERS, ROLES = "/scim2/Users", "/scim2/Groups"
+
+
+def patch(op, path, value):
+    return {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": op, "path": path, "value": value}]}
+
+
+def upload(field, name, content):
+    """A body of one file, for operations that want multipart/form-data."""
+    return ("files", field, name, content)
+
+
 # What is sent to operations that change something: (query, body, status when an owner sends it).
 # In this order an owner may send them one after the other.
 WRITES = {
     ("POST", POLICIES): ("", limit("New", 5), 201),
     ("PUT", A_A): ("", limit("Same", LIMIT), 200),
     ("DELETE", A_A): ("", None, 409),  # a subscription has it
+    **{(verb, f"{LEVELS}/{level}{tail}"): ("", body, status) for level in ("application", "advanced")
+       for verb, tail, body, status in (("POST", "", limit("New", 5), 201),
+                                        ("PUT", "/{%sPolicyId}" % level, limit("Same", 5), 200),
+                                        ("DELETE", "/{%sPolicyId}" % level, None, 200))},
+    ("POST", LEVELS + "/custom"): ("", {"policyName": "x"}, 501),
+    ("POST", LEVELS + "/import"): ("", upload("file", "p.yaml", b"nonsense"), 400),
+    ("POST", ENVIRONMENTS): ("", environment("New", "new.example.com"), 201),
+    ("PUT", ENVIRONMENT): ("", environment("Same", "same.example.com"), 200),
+    ("DELETE", ENVIRONMENT): ("", None, 200),
+    ("PUT", ADMIN + "/system-scopes"):
+        ("", {"list": [{"name": "apim:api_view", "roles": ["Internal/observer"]}]}, 200),
+    ("PUT", ADMIN + "/system-scopes/role-aliases"):
+        ("", {"list": [{"role": "Internal/creator", "aliases": ["Same"]}]}, 200),
+    ("POST", USERS): ("", {"userName": "second", "password": PASSWORD}, 201),
+    ("PUT", USERS + "/{userId}"): ("", {"userName": "same", "displayName": "Same"}, 200),
+    ("PATCH", USERS + "/{userId}"): ("", patch("replace", "displayName", "Still"), 200),
+    ("POST", ROLES): ("", {"displayName": "Second", "members": [{"value": "{userId}"}]}, 201),
+    ("PUT", ROLES + "/{roleId}"): ("", {"displayName": "Same", "members": [{"value": "{userId}"}]}, 200),
+    ("PATCH", ROLES + "/{roleId}"): ("", patch("add", "members", [{"value": "{userId}"}]), 200),
+    ("DELETE", ROLES + "/{roleId}"): ("", None, 204),
+    ("DELETE", USERS + "/{userId}"): ("", None, 204),
+    ("PUT", "/scim2/Me"): ("", {"userName": "boss", "displayName": "Boss"}, 200),
+    ("PATCH", "/scim2/Me"): ("", patch("replace", "displayName", "Still"), 200),
+    ("POST", "/scim2/Me"): ("", {"userName": "third", "password": PASSWORD}, 403),  # nobody signs up here
+    ("POST", "/api/identity/user/v1.0/me"): ("", {"user": {"username": "third", "password": PASSWORD}}, 403),
     ("POST", TENANTS): ("", {"domain": "c.example", "adminUser": "x", "adminPassword": PASSWORD}, 403),
     ("PUT", TENANTS + "/{domain}"): ("", {"active": False}, 403),
     ("POST", PUBLISHER + "/apis"): ("", {**DTO, "name": "Second", "context": "/second"}, 201),
     ("POST", PUBLISHER + "/apis/import-openapi"): ("", OPENAPI, 201),
+    ("POST", PUBLISHER + "/apis/validate-openapi"): ("", upload("file", "x.yaml", OPENAPI), 200),
+    ("POST", PUBLISHER + "/apis/import"): ("", upload("file", "a.zip", b"nonsense"), 400),
+    ("PUT", A_P + "/thumbnail"): ("", upload("file", "i.png", PNG), 200),
+    ("POST", A_P + "/documents"): ("", document("Second"), 201),
+    ("POST", A_P + "/documents/validate"): ("name=Second", None, 200),
+    ("PUT", DOCUMENT): ("", document("Same"), 200),
+    ("POST", DOCUMENT + "/content"): ("", upload("inlineContent", None, "text"), 200),
+    ("DELETE", DOCUMENT): ("", None, 200),
     ("PUT", A_P): ("", DTO, 200),
     ("PUT", A_P + "/swagger"): ("", OPENAPI, 200),
     ("POST", A_P + "/generate-key"): ("", None, 200),
@@ -114,7 +196,9 @@ WRITES = {
     ("POST", PUBLISHER + "/subscriptions/unblock-subscription"):
         ("subscriptionId={subscriptionId}", None, 200),
     ("POST", STORE + "/applications"): ("", {**APP, "name": "Second"}, 201),
+    ("POST", STORE + "/applications/import"): ("", upload("file", "a.zip", b"nonsense"), 400),
     ("PUT", A_S): ("", APP, 200),
+    ("POST", ADMIN + "/applications/{applicationId}/change-owner"): ("owner=boss", None, 200),
     ("POST", A_S + "/generate-keys"):
         ("", {"keyType": "SANDBOX", "grantTypesToBeSupported": ["client_credentials"]}, 200),
     ("PUT", OAUTH): ("", KEYS, 200),
@@ -127,16 +211,22 @@ WRITES = {
     ("PUT", STORE + "/subscriptions/{subscriptionId}"): ("", SUBSCRIPTION, (200, 400)),
     ("DELETE", STORE + "/subscriptions/{subscriptionId}"): ("", None, 200),
     ("DELETE", A_S): ("", None, 200),
+    ("DELETE", ADMIN + "/applications/{applicationId}"): ("", None, 404),  # it has just been deleted
     ("DELETE", A_P + "/revisions/{revisionId}"): ("", None, 200),
     ("DELETE", A_P): ("", None, 200),
+    ("POST", STORE + "/me/change-password"):
+        ("", {"currentPassword": PASSWORD, "newPassword": PASSWORD + " 2"}, 200),  # his token ends
 }
+# What an operation that reads must be told besides; an application's name is not the other tenant's.
+READS = {LEVELS + "/export": "name=Same&type=sub", STORE + "/applications/export": "appName=App&appOwner=boss",
+         PUBLISHER + "/search": "query=name:Books"}
 FOR_OPERATORS = {TENANTS, TENANTS + "/{domain}"}  # 403 in every tenant but the default one
 # What lists are narrowed by; others are ignored.
 QUERY = "apiId={apiId}&applicationId={applicationId}&tenantDomain={domain}&limit=1000"
 
 
 def placeholders(*what):
-    return [p for p in dict.fromkeys(re.findall(r"\{(\w+)\}", json.dumps(what))) if p not in NEUTRAL]
+    return [p for p in dict.fromkeys(re.findall(r"\{(\w+)\}", json.dumps(what, default=str))) if p not in NEUTRAL]
 
 
 def fill(what, ids):
@@ -156,6 +246,8 @@ def send(who, method, path, query, body, ids):
         return who.raw(method, url, files={"file": ("x.yaml", body)})
     if path.endswith("/swagger") and body:
         return who.raw(method, url, files={"apiDefinition": ("x.yaml", body)})
+    if isinstance(body, tuple):
+        return who.raw(method, url, files={body[1]: body[2:]})
     return who.raw(method, url, json=fill(body, ids) if body is not None else None)
 
 
@@ -168,16 +260,14 @@ def mixtures(names, own, foreign):
 
 
 def readings():
-    """Paths to read; the developer portal calls the name of a policy its id."""
-    return [path.replace("{policyId}", "{policyName}") if path.startswith(STORE) else path
-            for method, path, _ in all_routes() if method == "GET"]
+    return [path for method, path, _ in ROUTES if method == "GET"]
 
 
 def state(who):
     """What the tenant sees of itself, through every operation that reads."""
     seen = {}
     for path in readings():
-        r = send(who, "GET", path, QUERY, None, who.ids)
+        r = send(who, "GET", path, READS.get(path, QUERY), None, who.ids)
         wanted = 403 if path in FOR_OPERATORS else 200
         assert r.status_code == wanted, f"GET {path}: {r.status_code} {r.text}"
         seen[path] = r.text
@@ -195,7 +285,7 @@ def check_nothing_told(r, foreign, ids):
 
 def test_every_operation_has_a_row():
     """Whoever adds an operation says here how it is attacked."""
-    writes = {(method, path) for method, path, _ in all_routes() if method != "GET"}
+    writes = {(method, path) for method, path, _ in ROUTES if method != "GET"}
     assert writes == set(WRITES), "rows of WRITES in this file and tables of routes differ"
 
 
@@ -268,7 +358,7 @@ def test_a_tenant_has_the_default_policies(client, node, tenant):
         "", "nodot", "Upper.example", "a..example", ".example", "example.", "a_b.example", "a b.example",
         "-a.example", "a.example-", "a.example/x", "a.example@b", "a%2eexample", "a.ex\u00e4mple",
         "a.example\n", "x" * 64 + ".example", ".".join(["x" * 30] * 4), "carbon.super", 7, None)],
-    *[({"adminUser": u}, "adminUser") for u in ("", "a@b", "a/b", "a b", "a\tb", "x" * 101, None)],
+    *[({"adminUser": u}, "adminUser") for u in ("", "a@b", "a/b", "a b", "a\tb", "Boss", "x" * 101, None)],
     *[({"adminPassword": p}, "adminPassword") for p in ("", "short", "x" * 513, None)],
     ({"active": "yes"}, "active"),
 ])
@@ -328,12 +418,13 @@ def introspect(who, token, auth=None, path="/oauth2/introspect"):
 
 
 @pytest.mark.parametrize("name", [
-    "boss", "boss@", "@{d}", "boss@@{d}", "boss@{d}.", "boss@.{d}", "boss@{D}", "Boss@{d}", "boss@{d} ",
+    "boss", "boss@", "@{d}", "boss@@{d}", "boss@{d}.", "boss@.{d}", "boss@{D}", "boss@{d} ",
     "boss@{d}@carbon.super", "boss@carbon.super@{d}", "boss%40{d}", "{d}\\boss", "boss@{d}\u0000", "a@b@c",
     "boss@missing.example", "boss@" + "x" * 300, "admin@{d}", "boss@{d}/x", "boss\u0000@{d}"])
 def test_no_other_name_is_the_user(client, tenant, name):
     """With a client of the default tenant, where users of all may sign in."""
     assert password_grant(client, "boss@" + tenant).status_code == 200
+    assert password_grant(client, "Boss@" + tenant).status_code == 200  # names have no case, domains do
     r = password_grant(client, name.format(d=tenant, D=tenant.upper()))
     wanted = "invalid_request" if "\u0000" in name else "invalid_grant"  # no such byte in a form
     assert r.status_code == 400 and r.json()["error"] == wanted, r.text

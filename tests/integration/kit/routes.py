@@ -4,7 +4,8 @@ import re
 
 from .node import TOP
 
-TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_]\w*)')
+TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_]\w*)(?:\(("[^"]*")\))?')
+MACRO = re.compile(r"^#define (\w+)(?:\((\w+)\))? (.+)$", re.M)
 
 
 def strip_comments(text):
@@ -14,10 +15,13 @@ def strip_comments(text):
 def evaluate(expression, macros):
     """String literals and macros side by side as one string; NULL is None."""
     parts = []
-    for literal, name in TOKEN.findall(expression):
+    for literal, name, argument in TOKEN.findall(expression):
         if name == "NULL":
             return None
-        parts.append(evaluate(macros[name], macros) if name else literal)
+        if name:
+            parameter, body = macros[name]
+            literal = evaluate(body, {**macros, parameter: (None, argument)})
+        parts.append(literal)
     return "".join(parts)
 
 
@@ -26,25 +30,31 @@ def split_row(row):
     return [p.strip() for p in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', row) if p.strip()]
 
 
-def routes_of(path):
-    """(method, full path, scopes) of each row of one source file."""
-    text = strip_comments(path.read_text())
-    table = re.search(r"struct rest_route \w+\[\] = \{(.*?)\n\};", text, re.S)
-    if not table:
-        return []
-    macros = dict(re.findall(r"^#define (\w+) (.+)$", text, re.M))
-    version = int(re.search(r"struct rest_api \w+ = \{.*?\.version = (\d+)", text, re.S).group(1))
-    mounts = re.search(r"struct gh_mount_row \w+\[\] = \{(.*?)\n\};", text, re.S).group(1)
-    prefix = re.search(r'"(/[^"]+)"', mounts).group(1) + (f"/v{version}" if version else "")
+def rows_of(table, prefix, macros):
     rows = []
-    for row in re.findall(r"\{([^{}]*(?:\{[^{}\s]*\}[^{}]*)*)\}", table.group(1)):
+    for row in re.findall(r"\{([^{}]*(?:\{[^{}\s]*\}[^{}]*)*)\}", table):
         cells = split_row(row)
         if cells[0].startswith("."):
             continue  # the end of the table
         method, where, scopes = (evaluate(c, macros) for c in cells[:3])
         rows.append((method, prefix + where, scopes))
-    assert len(rows) == len(re.findall(r'\{\s*"(?:GET|POST|PUT|PATCH|DELETE|HEAD)"', table.group(1))), path
+    assert len(rows) == len(re.findall(r'\{\s*"(?:GET|POST|PUT|PATCH|DELETE|HEAD)"', table)), prefix
     return rows
+
+
+def routes_of(path):
+    """(method, full path, scopes) of each row of one source file; its APIs have mounts in their order."""
+    text = strip_comments(path.read_text())
+    tables = dict(re.findall(r"struct rest_route (\w+)\[\] = \{(.*?)\n\};", text, re.S))
+    if not tables:
+        return []
+    macros = {name: (parameter, body) for name, parameter, body in MACRO.findall(text)}
+    apis = re.findall(r"struct rest_api \w+ = \{.*?\.version = (\d+).*?\.routes = (\w+)", text, re.S)
+    mounts = re.search(r"struct gh_mount_row \w+\[\] = \{(.*?)\n\};", text, re.S).group(1)
+    prefixes = re.findall(r'"(/[^"]+)"', mounts)
+    assert {routes for _, routes in apis} == set(tables) and len(apis) <= len(prefixes), path
+    return [row for (version, routes), prefix in zip(apis, prefixes)
+            for row in rows_of(tables[routes], prefix + (f"/v{version}" if version != "0" else ""), macros)]
 
 
 def all_routes():
