@@ -165,7 +165,7 @@ WRONG_MANIFESTS = [
     ("unknown_key", "plugin: [thing]",
      "1: plugin: unknown key; known are: node, log, access_log, pool, listeners, plugins"),
     ("unknown_node_key", "node: { nam: a }\nplugins: [thing]",
-     "1: node: nam: unknown key; known are: name, workers, drain_ms, txn_arena_bytes"),
+     "1: node: nam: unknown key; known are: name, workers, drain_ms, leave_ms, txn_arena_bytes"),
     ("missing_variable", "node: { name: ${GH_TEST_NOT_SET} }\nplugins: [thing]",
      "1: the environment variable GH_TEST_NOT_SET is not set and has no default"),
     ("wrong_type", "node: { workers: [1] }\nplugins: [thing]",
