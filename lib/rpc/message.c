@@ -174,6 +174,10 @@ const struct rpc_field rpc_token_request_fields[] = {
 	STR(gh_token_request, user), STR(gh_token_request, api_id),
 	STR(gh_token_request, scopes), INT(gh_token_request, validity_s), { .type = RPC_END },
 };
+const struct rpc_field rpc_login_fields[] = {
+	STR(gh_login, user), SECRET(gh_login, password), STR(gh_login, peer), STR(gh_login, scopes),
+	{ .type = RPC_END },
+};
 const struct rpc_field rpc_issued_fields[] = {
 	SECRET(gh_token_issued, token), STR(gh_token_issued, scopes),
 	INT(gh_token_issued, validity_s), { .type = RPC_END },

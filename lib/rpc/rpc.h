@@ -86,6 +86,7 @@ struct rpc_field {
 extern const struct rpc_field rpc_client_fields[];        /**< struct gh_client */
 extern const struct rpc_field rpc_principal_fields[];     /**< struct gh_principal */
 extern const struct rpc_field rpc_token_request_fields[]; /**< struct gh_token_request, but kind */
+extern const struct rpc_field rpc_login_fields[];         /**< struct gh_login */
 extern const struct rpc_field rpc_issued_fields[];        /**< struct gh_token_issued */
 
 void rpc_put_struct(struct rpc_writer *w, const struct rpc_field *fields, const void *value);

@@ -130,6 +130,8 @@ static const struct gh_mount_row mounts[] = {
 		.lane = GH_LANE_STORE, .max_body_bytes = RPC_MESSAGE_MAX },
 	{ .chain = GH_CHAIN_CLUSTER, .prefix = RPC_PREFIX "/identity", .handler = expose_handle,
 		.lane = GH_LANE_CRYPTO, .max_body_bytes = RPC_SMALL_MAX },
+	{ .chain = GH_CHAIN_CLUSTER, .prefix = RPC_PREFIX "/tokens/1/login", .handler = expose_handle,
+		.lane = GH_LANE_CRYPTO, .max_body_bytes = RPC_SMALL_MAX },
 	{ .chain = GH_CHAIN_CLUSTER, .prefix = RPC_PREFIX "/rollout", .handler = expose_handle,
 		.lane = GH_LANE_NET, .max_body_bytes = RPC_SMALL_MAX },
 	{ .prefix = NULL },

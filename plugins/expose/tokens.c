@@ -14,6 +14,14 @@ tokens_of(const struct expose_request *request)
 }
 
 static int
+answer_principal(struct expose_request *request, struct gh_principal *principal)
+{
+	rpc_put_struct(&request->out, rpc_principal_fields, principal);
+	tokens_of(request)->vt->principal_free(principal);
+	return GH_OK;
+}
+
+static int
 tokens_check(struct expose_request *request)
 {
 	const struct gh_tokens *tokens = tokens_of(request);
@@ -23,11 +31,22 @@ tokens_check(struct expose_request *request)
 
 	if (r == 0)
 		r = tokens->vt->check(tokens->self, token, &principal);
-	if (r < 0)
-		return r;
-	rpc_put_struct(&request->out, rpc_principal_fields, principal);
-	tokens->vt->principal_free(principal);
-	return GH_OK;
+	return r < 0 ? r : answer_principal(request, principal);
+}
+
+static int
+tokens_login(struct expose_request *request)
+{
+	const struct gh_tokens *tokens = tokens_of(request);
+	struct gh_login login = { .user = GH_STR_NONE };
+	struct gh_principal *principal;
+	int r = rpc_get_struct(&request->in, rpc_login_fields, &login);
+
+	if (r == 0)
+		r = tokens->vt->size >= offsetof(struct gh_tokens_v1, login) +
+			sizeof(tokens->vt->login) && tokens->vt->login != NULL
+			? tokens->vt->login(tokens->self, &login, &principal) : GH_EDENIED;
+	return r < 0 ? r : answer_principal(request, principal);
 }
 
 static void
@@ -149,5 +168,6 @@ const struct expose_function expose_tokens[] = {
 	{ "revoke", tokens_revoke, NULL }, { "client_put", tokens_client_put, NULL },
 	{ "client_get", tokens_client_get, NULL },
 	{ "client_renew_secret", tokens_client_renew_secret, NULL },
-	{ "client_delete", tokens_client_delete, NULL }, { .name = NULL },
+	{ "client_delete", tokens_client_delete, NULL }, { "login", tokens_login, NULL },
+	{ .name = NULL },
 };

@@ -37,21 +37,15 @@ take_block(struct remote_answer *answer, const char *function, const struct rpc_
 	return r < 0 ? remote_nonsense(answer->remote, function, r) : GH_OK;
 }
 
+/** Call what answers a principal. */
 static int
-tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
+ask_principal(void *self, const char *function, struct rpc_writer *w, bool is_repeatable,
+	unsigned errors, struct gh_principal **ret)
 {
-	static const char function[] = "tokens/1/check";
 	struct gh_principal *principal = NULL;
 	struct remote_answer answer;
-	struct rpc_writer w;
-	int r;
+	int r = call_tokens(self, function, w, is_repeatable, errors, &answer);
 
-	if (token.n > RPC_TOKEN_MAX)
-		return GH_EDENIED;
-	rpc_writer_init(&w);
-	rpc_put_blob(&w, "token", token);
-	r = call_tokens(self, function, &w, true,
-		REMOTE_ERR(GH_EDENIED) | REMOTE_ERR(GH_EEXPIRED), &answer);
 	if (r == 0)
 		r = take_block(&answer, function, rpc_principal_fields, sizeof(*principal),
 			(void **)&principal);
@@ -63,6 +57,33 @@ tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
 		*ret = principal;
 	remote_answer_done(&answer);
 	return r;
+}
+
+static int
+tokens_check(void *self, struct gh_str token, struct gh_principal **ret)
+{
+	struct rpc_writer w;
+
+	if (token.n > RPC_TOKEN_MAX)
+		return GH_EDENIED;
+	rpc_writer_init(&w);
+	rpc_put_blob(&w, "token", token);
+	return ask_principal(self, "tokens/1/check", &w, true,
+		REMOTE_ERR(GH_EDENIED) | REMOTE_ERR(GH_EEXPIRED), ret);
+}
+
+/** Wrong passwords are counted over there, so none is sent twice. */
+static int
+tokens_login(void *self, const struct gh_login *login, struct gh_principal **ret)
+{
+	struct rpc_writer w;
+
+	if (login->password.n > RPC_TOKEN_MAX)
+		return GH_EDENIED;
+	rpc_writer_init(&w);
+	rpc_put_struct(&w, rpc_login_fields, login);
+	return ask_principal(self, "tokens/1/login", &w, false,
+		REMOTE_ERR(GH_EDENIED) | REMOTE_ERR(GH_EAGAIN), ret);
 }
 
 static void
@@ -255,4 +276,5 @@ const struct gh_tokens_v1 remote_tokens = {
 	.client_renew_secret = tokens_client_renew_secret,
 	.client_free = tokens_client_free,
 	.client_delete = tokens_client_delete,
+	.login = tokens_login,
 };
