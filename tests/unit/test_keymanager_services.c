@@ -94,6 +94,21 @@ put_doc(struct node *node, const char *kind, const char *id, struct gh_str body)
 	return seq;
 }
 
+/** Write a user without roles and password. */
+static void
+put_plain_user(struct node *node, struct gh_str tenant, struct gh_str name)
+{
+	struct gh_doc_op op = { GH_DOC_PUT, tenant, GH_STR("user"), name, GH_STR_NONE, GH_REV_ANY };
+	struct doc_writer w;
+
+	doc_writer_init(&w);
+	doc_put_str(&w, "uuid", name);
+	doc_put_bool(&w, "enabled", true);
+	CU_ASSERT_EQUAL_FATAL(doc_finish(&w, &op.body), 0);
+	CU_ASSERT_EQUAL(node->kit.docs.vt->commit(node->kit.docs.self, &op, 1, NULL, NULL), 0);
+	free((void *)op.body.p);
+}
+
 static struct gh_client
 make_client(struct node *node, const struct gh_client *wanted, struct gh_client **ret)
 {
@@ -430,10 +445,12 @@ test_tokens_of_tenants(void)
 
 	node_start(&node, "token_tenant");
 	put_tenant(&node, "a.com", true);
-	wanted.tenant = request.tenant; /* its owner `admin` is no user there, but one elsewhere */
+	wanted.tenant = request.tenant; /* its owner `admin` has roles elsewhere, not there */
 	request.client_id = make_client(&node, &wanted, &client).id;
 	CU_ASSERT_EQUAL_FATAL(km_tokens.issue(&node.km, &request, &issued), 0);
 	CU_ASSERT(gh_str_eq(issued->scopes, GH_STR("default")));
+	CU_ASSERT_EQUAL(check(&node, issued->token), GH_EDENIED); /* there is no such user yet */
+	put_plain_user(&node, request.tenant, GH_STR("admin"));
 	CU_ASSERT_EQUAL_FATAL(km_tokens.check(&node.km, issued->token, &principal), 0);
 	CU_ASSERT(gh_str_eq(principal->tenant, request.tenant));
 	CU_ASSERT(gh_str_eq(principal->user, GH_STR("admin")));
