@@ -18,6 +18,8 @@
 static bool
 is_user_name(struct gh_str s)
 {
+	if (s.n > 0 && strchr("._-", s.p[0]) != NULL)
+		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
@@ -32,9 +34,9 @@ static const struct rest_field create_fields[] = {
 	{ "domain", REST_STRING, .is_required = true, .max = TENANT_DOMAIN_MAX,
 		.is_valid = tenant_is_domain, .rule = "must be a domain name in lower case with at "
 			"least one dot, and not " MODEL_TENANT_DEFAULT },
-	{ "adminUser", REST_STRING, .is_required = true, .min = 1, .max = 100,
-		.is_valid = is_user_name, .rule = "must be lower-case letters, digits and ._- only, "
-			"without the domain" },
+	{ "adminUser", REST_STRING, .is_required = true, .min = 1, .max = 64,
+		.is_valid = is_user_name, .rule = "must be lower-case letters, digits and ._- only, begin "
+			"with a letter or digit, and not have the domain" },
 	{ "adminPassword", REST_STRING, .is_required = true, .min = 8, .max = 512 },
 	{ "active", REST_BOOLEAN, .dflt = "true" },
 	{ .type = REST_END },

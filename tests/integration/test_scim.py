@@ -755,6 +755,51 @@ def test_self_signup_as_portals_do_it(open_node):
         assert r.status_code == 400 and r.json()["code"] == 400 and r.json()["description"], bad
 
 
+def test_users_of_a_tenant(open_node):
+    """Basic, roles, scopes and sign-up in a tenant; the default tenant has users of the same names."""
+    operator = Client(open_node)
+    for domain in ("a.example", "off.example"):
+        operator.rest("POST", ADMIN + "/tenants", 201, json={
+            "domain": domain, "adminUser": "boss", "adminPassword": PASSWORD, "active": domain == "a.example"})
+    default, boss = Scim(open_node), Scim(open_node, "boss@a.example", PASSWORD)
+    default.user("ann")
+    ann = boss.user("ann")
+    assert {g["displayName"] for g in boss("GET", "/Groups")["Resources"]} == DEFAULT_ROLES
+    assert {u["userName"] for u in boss("GET", "/Users")["Resources"]} == {"boss", "ann"}
+    default("GET", "/Users/" + ann["id"], 404)
+    boss.give(ann, "Internal/creator")
+    change = {"list": [{"name": "apim:api_view", "roles": ["Internal/subscriber"]}]}
+    Client(open_node, "boss@a.example", PASSWORD).rest("PUT", ADMIN + "/system-scopes", json=change)
+    asked = "apim:api_view apim:api_create"
+    assert token_of(operator, "ann@a.example", scopes=asked)["scope"] == "apim:api_create"
+    boss("DELETE", "/Users/" + next(u["id"] for u in boss("GET", "/Users")["Resources"]
+                                    if u["userName"] == "boss"), 409)  # the last administrator of a tenant
+    # Sign-up: the field, or the name in the form of the portals.
+    boss("POST", "/Me", 201, auth=None, headers={"X-WSO2-Tenant": "a.example"},
+         json={"userName": "new1", "password": PASSWORD})
+    url = open_node.mgmt + "/api/identity/user/v1.0/me"
+
+    def sign_up(name, **headers):
+        return requests.post(url, json={"user": {"username": name, "password": PASSWORD}}, verify=False,
+                             headers=headers).status_code
+
+    assert sign_up("PRIMARY/new2@a.example") == 201
+    assert sign_up("new3", **{"X-WSO2-Tenant": "a.example"}) == 201
+    assert sign_up("new4@carbon.super", **{"X-WSO2-Tenant": "a.example"}) == 400
+    assert sign_up("new4@off.example") == 400 and sign_up("new4@b.example") == 400
+    assert sign_up("new4", **{"X-WSO2-Tenant": "off.example"}) == 404
+    assert {u["userName"] for u in boss("GET", "/Users")["Resources"]} == {"boss", "ann", "new1", "new2", "new3"}
+    assert {u["userName"] for u in default("GET", "/Users")["Resources"]} == {"admin", "ann"}
+    operator.rest("PUT", ADMIN + "/tenants/a.example", json={"active": False})
+    boss("GET", "/Users", 401)
+    assert sign_up("new5@a.example") == 400
+    operator.rest("PUT", ADMIN + "/tenants/a.example", json={"active": True})
+    # Wrong passwords count for a user, however the name is spelled.
+    codes = {boss.raw("GET", "/Users", auth=("ann@a.example" if i % 2 else "ANN@a.example", "x")).status_code
+             for i in range(12)}
+    assert codes == {401, 503} and boss.raw("GET", "/Users").status_code == 200
+
+
 def test_self_signup_is_bounded(open_node):
     scim = Scim(open_node)
     codes = [scim.raw("POST", "/Me", auth=None, json={"userName": "admin", "password": PASSWORD}).status_code

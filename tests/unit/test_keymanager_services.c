@@ -455,7 +455,7 @@ test_tokens_of_tenants(void)
 
 	node_start(&node, "token_tenant");
 	put_tenant(&node, "a.com", true);
-	wanted.tenant = request.tenant; /* its owner `admin` is no user there, but one elsewhere */
+	wanted.tenant = request.tenant; /* its owner `admin` has roles elsewhere, not there */
 	request.client_id = make_client(&node, &wanted, &client).id;
 	CU_ASSERT_EQUAL_FATAL(km_tokens.issue(&node.km, &request, &issued), 0);
 	CU_ASSERT(gh_str_eq(issued->scopes, GH_STR("default")));

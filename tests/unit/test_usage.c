@@ -17,11 +17,11 @@ extern const struct gh_plugin gh_plugin; /* of plugins/analytics/analytics.c */
 
 /* ---- Services -------------------------------------------------------------------------------- */
 
-static struct gh_principal reader = { .tenant = { "carbon.super", 12 },
+static struct gh_principal reader = { .user = { "ann", 3 }, .tenant = { "carbon.super", 12 },
 	.scopes = { "apim:api_view", 13 } };
-static struct gh_principal neighbour = { .tenant = { "other.org", 9 },
+static struct gh_principal neighbour = { .user = { "ann", 3 }, .tenant = { "other.org", 9 },
 	.scopes = { "apim:admin", 10 } };
-static struct gh_principal subscriber = { .tenant = { "carbon.super", 12 },
+static struct gh_principal subscriber = { .user = { "ann", 3 }, .tenant = { "carbon.super", 12 },
 	.scopes = { "apim:subscribe apim:api_viewer", 30 } };
 
 static int
