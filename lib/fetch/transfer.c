@@ -248,10 +248,12 @@ set_tls(CURL *easy, const struct tls_files *tls)
 	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->is_unverified ? 0L : 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->is_unverified ? 0L : 2L);
-	if (tls->authorities >= 0) {
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* only these, not the system's too */
-		set_file(easy, CURLOPT_CAINFO, tls->authorities);
+	if (tls->authorities >= 0 || tls->is_unverified) { /* without the system's: megabytes each time */
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	}
+	if (tls->authorities >= 0)
+		set_file(easy, CURLOPT_CAINFO, tls->authorities);
 	if (tls->certificate >= 0) {
 		set_file(easy, CURLOPT_SSLCERT, tls->certificate);
 		set_file(easy, CURLOPT_SSLKEY, tls->key);
