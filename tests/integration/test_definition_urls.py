@@ -325,7 +325,7 @@ def test_url_and_file(client, server):
 @pytest.mark.parametrize("entry", ["10.0.0.1/8", "10.0.0.0/33", "a b", "u@h"])
 def test_wrong_allowance(new_node, tmp_path, entry):
     manifest = tmp_path / "manifest.yaml"
-    manifest.write_text(MANIFEST.read_text().replace("  - gateway: { environments: [Default] }\n", "").replace(
+    manifest.write_text(MANIFEST.read_text().replace(
         "  - publisher\n", f"  - publisher: {{ allow_private_definitions: ['{entry}'] }}\n"))
     n = new_node(manifest=manifest).spawn()
     assert n.process.wait(20) == 78
