@@ -12,17 +12,17 @@ PROGRAM = shutil.which("haproxy") or "/usr/sbin/haproxy"
 class Haproxy:
     """`fronts`: name -> ports of the nodes behind it; `port(name)` is where clients connect."""
 
-    def __init__(self, directory, fronts):
+    def __init__(self, directory, name, fronts):
         self.ports = dict(zip(fronts, free_ports(len(fronts))))
         lines = ["global", "  maxconn 2000", "defaults", "  mode tcp", "  timeout connect 2s",
                  "  timeout client 60s", "  timeout server 60s", "  retries 3", "  option redispatch"]
-        for name, targets in fronts.items():
-            lines += [f"listen {name}", f"  bind 127.0.0.1:{self.ports[name]}"]
+        for front, targets in fronts.items():
+            lines += [f"listen {front}", f"  bind 127.0.0.1:{self.ports[front]}"]
             lines += [f"  server s{i} 127.0.0.1:{port} check inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions"
                       for i, port in enumerate(targets)]
-        config = directory / "haproxy.cfg"
+        config = directory / f"{name}.cfg"
         config.write_text("\n".join(lines) + "\n")
-        self.log = open(directory / "haproxy.log", "wb")
+        self.log = open(directory / f"{name}.log", "wb")
         self.process = subprocess.Popen([PROGRAM, "-db", "-f", str(config)], stdout=self.log,
                                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         for port in self.ports.values():
