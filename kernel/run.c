@@ -144,6 +144,8 @@ leave(struct run *run)
 
 	if (leave_ms == 0)
 		return;
+	krn_log(LOG_NOTICE, GH_STR("kernel"), GH_STR_NONE,
+		"/readyz says no; serving on for %llu ms", (unsigned long long)leave_ms);
 	atomic_store(&run->node->is_serving, false);
 	run->is_ending = false;
 	uv_timer_start(&run->leave, on_left, leave_ms, 0);
@@ -171,6 +173,10 @@ on_upgrade(uv_signal_t *handle, int signum)
 	char error[ERROR_SIZE] = "";
 
 	(void)signum;
+	if (!atomic_load(&run->node->is_serving)) {
+		say(LOG_WARNING, "not replaced: this process leaves");
+		return;
+	}
 	if (krn_successor_start(&run->successor, &run->loop, run->node, run->program,
 			run->args->argv, error, sizeof(error)) < 0)
 		krn_log(LOG_ERR, GH_STR("kernel"), GH_STR_NONE,

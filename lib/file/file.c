@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file file.c
- * @brief Reading and replacing small files.
+ * @brief Reading and writing without halves.
  */
 #include "lib/file/file.h"
 
@@ -12,6 +12,36 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int
+file_read_at(int fd, void *ret, size_t n, uint64_t offset)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t some = pread(fd, (char *)ret + done, n - done, (off_t)(offset + done));
+
+		if (some < 0 && errno == EINTR)
+			continue;
+		if (some <= 0)
+			return some < 0 ? GH_EIO : GH_EINVAL;
+		done += (size_t)some;
+	}
+	return GH_OK;
+}
+
+int
+file_write_at(int fd, const void *p, size_t n, uint64_t offset)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t some = pwrite(fd, (const char *)p + done, n - done, (off_t)(offset + done));
+
+		if (some < 0 && errno == EINTR)
+			continue;
+		if (some <= 0)
+			return GH_EIO;
+		done += (size_t)some;
+	}
+	return GH_OK;
+}
 
 int
 file_read(const char *path, size_t max_bytes, struct gh_str *ret_text, char *error, size_t error_size)
@@ -37,19 +67,20 @@ file_read(const char *path, size_t max_bytes, struct gh_str *ret_text, char *err
 		r = GH_ENOMEM;
 		goto out;
 	}
-	while (n < (size_t)st.st_size) {
-		ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-		if (got <= 0)
-			break;
-		n += (size_t)got;
+	n = (size_t)st.st_size;
+	r = file_read_at(fd, text, n, 0);
+	if (r < 0) {
+		snprintf(error, error_size, "cannot read %s: %s", path,
+			r == GH_EINVAL ? "it is being changed" : strerror(errno));
+		goto out;
 	}
 	text[n] = '\0';
 	*ret_text = (struct gh_str){ text, n };
-	r = GH_OK;
+	text = NULL;
 out:
 	if (fd >= 0)
 		close(fd);
+	free(text);
 	return r;
 }
 
@@ -74,7 +105,6 @@ int
 file_replace(const char *path, struct gh_str content, char *error, size_t error_size)
 {
 	char temp[PATH_MAX];
-	size_t done = 0;
 	int fd = -1, r = GH_EIO;
 
 	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp)) {
@@ -83,14 +113,7 @@ file_replace(const char *path, struct gh_str content, char *error, size_t error_
 	}
 	unlink(temp);
 	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	while (fd >= 0 && done < content.n) {
-		ssize_t n = write(fd, content.p + done, content.n - done);
-
-		if (n < 0)
-			break;
-		done += (size_t)n;
-	}
-	if (fd >= 0 && done == content.n && fsync(fd) == 0 && rename(temp, path) == 0 &&
+	if (fd >= 0 && file_write_at(fd, content.p, content.n, 0) == 0 && fsync(fd) == 0 && rename(temp, path) == 0 &&
 		sync_directory(path) == 0)
 		r = GH_OK;
 	else

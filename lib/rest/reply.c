@@ -305,3 +305,18 @@ rest_reply_docs(struct rest_context *ctx, const struct rest_page *page,
 	}
 	return rest_reply_list(ctx, page, list, found->total);
 }
+
+int
+rest_reply_find(struct rest_context *ctx, struct gh_find *find, rest_row_fn *row)
+{
+	const struct gh_docs_found *found;
+	struct rest_page page;
+	int r = rest_page(ctx, &page);
+
+	if (r < 0)
+		return r;
+	find->limit = page.limit;
+	find->offset = page.offset;
+	r = rest_find(ctx, find, &found);
+	return r < 0 ? r : rest_reply_docs(ctx, &page, found, row);
+}

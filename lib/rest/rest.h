@@ -240,6 +240,9 @@ int rest_reply_list(struct rest_context *ctx, const struct rest_page *page, json
 	uint64_t total);
 /** Makes the row of one document.  @return a new reference; NULL: out of memory. */
 typedef json_t *rest_row_fn(struct rest_context *ctx, const struct gh_doc *doc);
+/** Reply with this page of what @p find finds.  @param find  its tenant, limit and offset are set by
+ *  this function.  @return as rest_page() and rest_find(). */
+int rest_reply_find(struct rest_context *ctx, struct gh_find *find, rest_row_fn *row);
 /** As rest_reply_list(), for documents found with this page's limit and offset. */
 int rest_reply_docs(struct rest_context *ctx, const struct rest_page *page,
 	const struct gh_docs_found *found, rest_row_fn *row);

@@ -104,18 +104,9 @@ int
 tenants_list(struct rest_context *ctx)
 {
 	struct gh_find find = { .kind = GH_STR("tenant") };
-	const struct gh_docs_found *found;
-	struct rest_page page;
 	int r = need_default_tenant(ctx);
 
-	if (r == GH_OK)
-		r = rest_page(ctx, &page);
-	if (r < 0)
-		return r;
-	find.limit = page.limit;
-	find.offset = page.offset;
-	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, tenant_row);
+	return r < 0 ? r : rest_reply_find(ctx, &find, tenant_row);
 }
 
 /* The number behind the largest one; two tenants made at once meet at the index, and one tries

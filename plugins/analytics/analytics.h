@@ -164,13 +164,19 @@ struct parcel_number {
 int parcel_write(const struct parcel_number *number, const struct gh_series_row *rows, size_t n,
 	struct gh_str *ret);
 
-/** Called for each row, in order.  @param row  BORROW; its series is not set. */
-typedef int parcel_fn(void *arg, const struct gh_series_row *row);
-/** Read a parcel that came from anywhere; every value is checked before the first call of @p fn.
- *  @param fn  NULL: only check.  @param[out] ret_latest_s  the newest bucket.
- *  @return 0, GH_EINVAL with a sentence in @p error (damaged, other version), what @p fn returned. */
-int parcel_read(struct gh_str bytes, struct parcel_number *ret_number, uint64_t *ret_latest_s,
-	parcel_fn *fn, void *arg, const char **error);
+/** A parcel that was read. */
+struct parcel {
+	struct parcel_number number;
+	uint64_t latest_s;          /**< The newest bucket; 0: there is no row. */
+	size_t n;
+	struct gh_series_row *rows; /**< Their strings BORROW from the bytes; their series is not set. */
+};
+
+/** Read and check a parcel that came from anywhere.
+ *  @param[out] ret  parcel_done().  @param[out] error  on GH_EINVAL: STATIC, "not a msgpack map".
+ *  @return 0, GH_EINVAL (damaged, other version), GH_ENOMEM. */
+int parcel_read(struct gh_str bytes, struct parcel *ret, const char **error);
+void parcel_done(struct parcel *parcel);
 
 /* ---- Spool (spool.c): parcels in a file, first in, first out ----------------------------------- */
 

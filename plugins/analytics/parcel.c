@@ -54,58 +54,72 @@ read_row(const struct doc_value *value, struct gh_series_row *ret_row)
 	struct gh_str rest;
 	unsigned status;
 
+	*ret_row = (struct gh_series_row){ .bucket_s = 0 };
 	if (value->type != DOC_MAP)
-		return "a row is not a map";
+		return "made of something else than rows";
 	int64_t bucket_s = doc_int(value->s, "bucket", -1);
 
 	*ret_row = (struct gh_series_row){ .bucket_s = (uint64_t)bucket_s,
 		.key = doc_bin(value->s, "key"), .value = doc_bin(value->s, "value") };
 	if (bucket_s < 0 || bucket_s % 60 != 0)
-		return "a row's bucket is not a minute";
+		return "damaged: a row's bucket is not a minute";
 	if (ret_row->key.n != PARCEL_KEY_BYTES)
-		return "a row's key has another length";
+		return "damaged: a row's key has another length";
 	if (value_read(ret_row->value, &status, &names, &rest) < 0)
-		return "a row's names are damaged";
+		return "damaged: a row's names";
 	int r = sketch_merge_bytes(&sketch, rest);
 
 	sketch_done(&sketch);
-	return r == GH_EINVAL ? "a row's latencies are damaged" : NULL;
+	return r == GH_EINVAL ? "damaged: a row's latencies" : NULL;
+}
+
+/* @return NULL, or what is wrong with the parcel. */
+static const char *
+read_head(struct gh_str bytes, struct parcel_number *ret)
+{
+	if (bytes.n > PARCEL_BYTES_MAX || doc_check(bytes) < 0)
+		return "not a msgpack map";
+	if (doc_int(bytes, "v", 0) != VERSION)
+		return "of another version";
+	int64_t run = doc_int(bytes, "run", 0), seq = doc_int(bytes, "seq", 0);
+
+	*ret = (struct parcel_number){ (uint64_t)run, (uint64_t)seq };
+	return run > 0 && seq > 0 ? NULL : "without a number";
 }
 
 int
-parcel_read(struct gh_str bytes, struct parcel_number *ret_number, uint64_t *ret_latest_s,
-	parcel_fn *fn, void *arg, const char **error)
+parcel_read(struct gh_str bytes, struct parcel *ret, const char **error)
 {
-	*error = "not a msgpack map";
-	if (bytes.n > PARCEL_BYTES_MAX || doc_check(bytes) < 0)
-		return GH_EINVAL;
-	*error = "of another version";
-	if (doc_int(bytes, "v", 0) != VERSION)
-		return GH_EINVAL;
-	int64_t run = doc_int(bytes, "run", 0), seq = doc_int(bytes, "seq", 0);
+	struct parcel parcel = { .n = 0 };
 
-	*error = "without a number";
-	if (run <= 0 || seq <= 0)
+	*error = read_head(bytes, &parcel.number);
+	if (*error != NULL)
 		return GH_EINVAL;
-	struct doc_iter it = doc_iter(doc_array(bytes, "rows"));
+	struct gh_str rows = doc_array(bytes, "rows");
+	struct doc_iter it = doc_iter(rows);
 	struct doc_value value;
-	struct gh_series_row row;
-	uint64_t latest_s = 0;
 
-	for (struct doc_iter check = it; doc_next(&check, NULL, &value);) {
-		*error = read_row(&value, &row);
-		if (*error != NULL)
-			return GH_EINVAL;
-		if (row.bucket_s > latest_s)
-			latest_s = row.bucket_s;
-	}
-	*ret_number = (struct parcel_number){ (uint64_t)run, (uint64_t)seq };
-	*ret_latest_s = latest_s;
-	int r = 0;
+	parcel.rows = calloc((size_t)doc_count(rows) + 1, sizeof(*parcel.rows));
+	if (parcel.rows == NULL)
+		return GH_ENOMEM;
+	while (*error == NULL && doc_next(&it, NULL, &value)) {
+		struct gh_series_row *row = &parcel.rows[parcel.n++];
 
-	while (fn != NULL && r == 0 && doc_next(&it, NULL, &value)) {
-		read_row(&value, &row);
-		r = fn(arg, &row);
+		*error = read_row(&value, row);
+		if (row->bucket_s > parcel.latest_s)
+			parcel.latest_s = row->bucket_s;
 	}
-	return r;
+	if (*error != NULL) {
+		parcel_done(&parcel);
+		return GH_EINVAL;
+	}
+	*ret = parcel;
+	return 0;
+}
+
+void
+parcel_done(struct parcel *parcel)
+{
+	free(parcel->rows);
+	*parcel = (struct parcel){ .n = 0 };
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/crypto/crypto.h"
+#include "lib/file/file.h"
 #include "plugins/analytics/analytics.h"
 
 #define DIGEST 8u
@@ -36,37 +37,6 @@ fail(char *error, size_t error_size, const char *directory, const char *what)
 	return GH_EIO;
 }
 
-/* The whole of @p n bytes at @p offset. */
-static bool
-read_at(int fd, void *p, size_t n, uint64_t offset)
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t got = pread(fd, (char *)p + at, n - at, (off_t)(offset + at));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		at += (size_t)got;
-	}
-	return true;
-}
-
-static bool
-write_at(int fd, const void *p, size_t n, uint64_t offset)
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t put = pwrite(fd, (const char *)p + at, n - at, (off_t)(offset + at));
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return false;
-		at += (size_t)put;
-	}
-	return true;
-}
-
 /* The record at @p offset.  @param[out] ret  malloc()ed.
  * @return 0; GH_ENOENT: no whole record stands there; GH_ENOMEM. */
 static int
@@ -74,7 +44,7 @@ read_record(const struct spool *s, uint64_t offset, struct gh_str *ret)
 {
 	uint8_t head[HEAD], digest[CRYPTO_SHA256_LEN];
 
-	if (!read_at(s->fd, head, HEAD, offset))
+	if (file_read_at(s->fd, head, HEAD, offset) < 0)
 		return GH_ENOENT;
 	size_t n = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 
@@ -84,7 +54,7 @@ read_record(const struct spool *s, uint64_t offset, struct gh_str *ret)
 
 	if (p == NULL)
 		return GH_ENOMEM;
-	if (!read_at(s->fd, p, n, offset + HEAD) ||
+	if (file_read_at(s->fd, p, n, offset + HEAD) < 0 ||
 		crypto_sha256((struct gh_str){ p, n }, digest) < 0 ||
 		memcmp(digest, head + 4, DIGEST) != 0) {
 		free(p);
@@ -112,26 +82,22 @@ recover(struct spool *s)
 
 /* One more start: the number in the file "run". */
 static int
-count_run(struct spool *s, const char *directory)
+count_run(struct spool *s, const char *directory, char *error, size_t error_size)
 {
-	char path[PATH_BYTES], text[32] = "";
-	int fd = -1, r = GH_EIO;
+	char path[PATH_BYTES], text[32];
+	struct gh_str before = GH_STR_NONE;
 
 	if (snprintf(path, sizeof(path), "%s/run", directory) >= (int)sizeof(path))
-		return GH_EIO;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return GH_EIO;
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+		return GH_EINVAL;
+	int r = file_read(path, sizeof(text), &before, error, error_size);
 
-	if (n >= 0) {
-		s->run = strtoull(text, NULL, 10) + 1;
-		n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)s->run);
-		if (write_at(fd, text, (size_t)n, 0) && fsync(fd) == 0)
-			r = 0;
-	}
-	close(fd);
-	return r;
+	if (r < 0 && r != GH_ENOENT)
+		return r;
+	s->run = (r == 0 ? strtoull(before.p, NULL, 10) : 0) + 1;
+	free((void *)(uintptr_t)before.p);
+	int n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)s->run);
+
+	return file_replace(path, (struct gh_str){ text, (size_t)n }, error, error_size);
 }
 
 int
@@ -149,8 +115,8 @@ spool_open(const char *directory, uint64_t max_bytes, struct spool **ret_spool, 
 	pthread_mutex_init(&s->lock, NULL);
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
 		r = fail(error, error_size, directory, "cannot be made");
-	else if (count_run(s, directory) < 0)
-		r = fail(error, error_size, directory, "the file run cannot be written");
+	else if ((r = count_run(s, directory, error, error_size)) < 0)
+		; /* error says why */
 	else if (snprintf(path, sizeof(path), "%s/spool", directory) >= (int)sizeof(path) ||
 		(s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
 		r = fail(error, error_size, directory, "the spool cannot be opened");
@@ -197,8 +163,8 @@ spool_put(struct spool *s, struct gh_str parcel)
 	pthread_mutex_lock(&s->lock);
 	if (s->end + HEAD + parcel.n > s->max_bytes)
 		r = GH_ETOOBIG;
-	else if (write_at(s->fd, parcel.p, parcel.n, s->end + HEAD) &&
-		write_at(s->fd, head, HEAD, s->end)) {
+	else if (file_write_at(s->fd, parcel.p, parcel.n, s->end + HEAD) == 0 &&
+		file_write_at(s->fd, head, HEAD, s->end) == 0) {
 		s->end += HEAD + parcel.n;
 		r = 0;
 	}

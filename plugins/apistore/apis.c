@@ -75,10 +75,9 @@ apis_list(struct rest_context *ctx)
 	if (query.n == 0) {
 		struct gh_str published = GH_STR("PUBLISHED");
 		struct gh_find find = { .kind = GH_STR("api"), .index = "state", .equal = &published,
-			.equal_count = 1, .limit = page.limit, .offset = page.offset };
+			.equal_count = 1 };
 
-		r = rest_find(ctx, &find, &found);
-		return r < 0 ? r : rest_reply_docs(ctx, &page, found, info_row);
+		return rest_reply_find(ctx, &find, info_row);
 	}
 	struct gh_str words = search_words(ctx, query);
 

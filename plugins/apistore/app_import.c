@@ -141,19 +141,6 @@ choose_owner(struct rest_context *ctx, const struct wishes *wishes, const json_t
 
 /* ---- Its id -------------------------------------------------------------------------------------- */
 
-static bool
-is_uuid(struct gh_str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (is_dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-			return false;
-	}
-	return s.n == CRYPTO_UUID_LEN;
-}
-
 /* The one of the archive, so that an application that comes back is the same; a new one when that
  * is not free. */
 static int
@@ -162,7 +149,7 @@ choose_id(struct rest_context *ctx, const json_t *info, struct gh_str *ret_id)
 	struct gh_str id = js_str(info, "applicationId");
 	char uuid[CRYPTO_UUID_LEN + 1];
 	const struct gh_doc *doc;
-	int r = is_uuid(id) ? rest_lookup(ctx, "application", id, &doc) : GH_OK;
+	int r = crypto_is_uuid(id) ? rest_lookup(ctx, "application", id, &doc) : GH_OK;
 
 	if (r == GH_ENOENT) {
 		*ret_id = id;

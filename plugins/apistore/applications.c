@@ -96,20 +96,12 @@ apistore_application_row(struct rest_context *ctx, const struct gh_doc *doc)
 int
 applications_list(struct rest_context *ctx)
 {
-	struct gh_str query = rest_query(ctx, "query");
-	struct rest_page page;
-	int r = rest_page(ctx, &page);
-
-	if (r < 0)
-		return r;
 	/* The query is a name, as it is. */
-	struct gh_str equal[] = { ctx->user, query };
+	struct gh_str equal[] = { ctx->user, rest_query(ctx, "query") };
 	struct gh_find find = { .kind = GH_STR("application"), .index = "owner_name", .equal = equal,
-		.equal_count = query.n > 0 ? 2 : 1, .limit = page.limit, .offset = page.offset };
-	const struct gh_docs_found *found;
+		.equal_count = equal[1].n > 0 ? 2 : 1 };
 
-	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, apistore_application_row);
+	return rest_reply_find(ctx, &find, apistore_application_row);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------- */

@@ -58,19 +58,11 @@ int
 policies_list(struct rest_context *ctx)
 {
 	struct gh_str level = rest_param(ctx, "policyLevel");
-	const struct gh_docs_found *found;
-	struct rest_page page;
-	int r = rest_page(ctx, &page);
-
-	if (r == GH_OK)
-		r = check_level(ctx, level);
-	if (r < 0)
-		return r;
 	struct gh_find find = { .kind = GH_STR("policy"), .index = "level_name", .equal = &level,
-		.equal_count = 1, .limit = page.limit, .offset = page.offset };
+		.equal_count = 1 };
+	int r = check_level(ctx, level);
 
-	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, policy_row);
+	return r < 0 ? r : rest_reply_find(ctx, &find, policy_row);
 }
 
 int

@@ -92,13 +92,10 @@ subscriptions_list(struct rest_context *ctx)
 		return rest_fail(ctx, 400, "applicationId or apiId: one of them is required");
 	if (application_id.n > 0) {
 		struct gh_find find = { .kind = GH_STR("subscription"), .index = "application_api",
-			.equal = equal, .equal_count = api_id.n > 0 ? 2 : 1, .limit = page.limit,
-			.offset = page.offset };
+			.equal = equal, .equal_count = api_id.n > 0 ? 2 : 1 };
 
 		r = apistore_application(ctx, application_id, &app);
-		if (r == GH_OK)
-			r = rest_find(ctx, &find, &found);
-		return r < 0 ? r : rest_reply_docs(ctx, &page, found, subscription_row);
+		return r < 0 ? r : rest_reply_find(ctx, &find, subscription_row);
 	}
 	r = rest_find_equal(ctx, "subscription", "api", &api_id, 1, &found);
 	if (r < 0)

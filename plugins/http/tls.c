@@ -11,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <stdatomic.h>
@@ -21,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/file/file.h"
 #include "plugins/http/tls.h"
 
 #define SELF_SIGNED_DAYS 3650
@@ -61,73 +61,22 @@ datum_free(gnutls_datum_t *d)
 	d->size = 0;
 }
 
+/* What GnuTLS takes; its free() is ours. */
 static int
-read_file(const char *path, gnutls_datum_t *ret, char *error, size_t error_size)
+read_datum(const char *path, gnutls_datum_t *ret, char *error, size_t error_size)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	gnutls_datum_t d = { .data = NULL };
-	int r = GH_EIO;
+	struct gh_str text;
+	int r = file_read(path, FILE_BYTES_MAX, &text, error, error_size);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		snprintf(error, error_size, "cannot read %s: %s", path, strerror(errno));
-		goto out;
-	}
-	r = GH_EINVAL;
-	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > FILE_BYTES_MAX) {
-		snprintf(error, error_size, "%s is empty, too large or not a regular file", path);
-		goto out;
-	}
-	r = GH_ENOMEM;
-	d.data = gnutls_malloc((size_t)st.st_size + 1);
-	if (d.data == NULL)
-		goto out;
-	while (d.size < (size_t)st.st_size) {
-		ssize_t n = read(fd, d.data + d.size, (size_t)st.st_size - d.size);
-
-		if (n <= 0)
-			break;
-		d.size += (unsigned)n;
-	}
-	d.data[d.size] = '\0';
-	*ret = d;
-	d.data = NULL;
-	r = GH_OK;
-out:
-	if (fd >= 0)
-		close(fd);
-	datum_free(&d);
+	if (r == GH_OK)
+		*ret = (gnutls_datum_t){ (unsigned char *)(uintptr_t)text.p, (unsigned)text.n };
 	return r;
 }
 
-/* A new file under a name that nobody looks at, then the name it shall have. */
-static int
-write_file(const char *path, const gnutls_datum_t *content, char *error, size_t error_size)
+static struct gh_str
+text_of(const gnutls_datum_t *d)
 {
-	char temp[4096];
-	size_t done = 0;
-	int fd = -1, r = GH_EIO;
-
-	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp)) {
-		snprintf(error, error_size, "the path %s is too long", path);
-		return GH_EINVAL;
-	}
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	while (fd >= 0 && done < content->size) {
-		ssize_t n = write(fd, content->data + done, content->size - done);
-
-		if (n < 0)
-			break;
-		done += (size_t)n;
-	}
-	if (fd >= 0 && done == content->size && fsync(fd) == 0 && rename(temp, path) == 0)
-		r = GH_OK;
-	else
-		snprintf(error, error_size, "cannot write %s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return r;
+	return (struct gh_str){ (const char *)d->data, d->size };
 }
 
 /* ---- The self-signed certificate ------------------------------------------------------------- */
@@ -218,10 +167,10 @@ make_self_signed(const char *certificate_file, const char *key_file, char *error
 			gnutls_strerror(r));
 		r = GH_EIO;
 	} else {
-		r = write_file(key_file, &key_pem, error, error_size);
+		r = file_replace(key_file, text_of(&key_pem), error, error_size);
 	}
 	if (r == GH_OK)
-		r = write_file(certificate_file, &crt_pem, error, error_size);
+		r = file_replace(certificate_file, text_of(&crt_pem), error, error_size);
 	datum_free(&key_pem);
 	gnutls_free(crt_pem.data);
 	gnutls_x509_crt_deinit(crt);
@@ -240,7 +189,7 @@ is_usable(const char *certificate_file)
 
 	if (access(certificate_file, F_OK) < 0)
 		return false;
-	if (read_file(certificate_file, &pem, error, sizeof(error)) < 0)
+	if (read_datum(certificate_file, &pem, error, sizeof(error)) < 0)
 		return true; /* loading it will say what is wrong */
 	if (gnutls_x509_crt_init(&crt) >= 0) {
 		is_fresh = gnutls_x509_crt_import(crt, &pem, GNUTLS_X509_FMT_PEM) < 0 ||
@@ -326,9 +275,9 @@ identity_load(struct tls_identity *identity, char *error, size_t error_size)
 
 	if (c == NULL)
 		goto out;
-	r = read_file(identity->certificate_file, &c->certificate, why, sizeof(why));
+	r = read_datum(identity->certificate_file, &c->certificate, why, sizeof(why));
 	if (r == GH_OK)
-		r = read_file(identity->key_file, &c->key, why, sizeof(why));
+		r = read_datum(identity->key_file, &c->key, why, sizeof(why));
 	if (r < 0)
 		goto out;
 	if (old != NULL && old->certificate.size == c->certificate.size &&

@@ -175,18 +175,9 @@ static int
 list_tokens(struct rest_context *ctx)
 {
 	struct gh_find find = { .kind = GH_STR("join_token") };
-	const struct gh_docs_found *found;
-	struct rest_page page;
 	int r = check_caller(ctx);
 
-	if (r == GH_OK)
-		r = rest_page(ctx, &page);
-	if (r < 0)
-		return r;
-	find.limit = page.limit;
-	find.offset = page.offset;
-	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, token_row);
+	return r < 0 ? r : rest_reply_find(ctx, &find, token_row);
 }
 
 static int
@@ -235,18 +226,9 @@ static int
 list_nodes(struct rest_context *ctx)
 {
 	struct gh_find find = { .kind = GH_STR("node") };
-	const struct gh_docs_found *found;
-	struct rest_page page;
 	int r = check_caller(ctx);
 
-	if (r == GH_OK)
-		r = rest_page(ctx, &page);
-	if (r < 0)
-		return r;
-	find.limit = page.limit;
-	find.offset = page.offset;
-	r = rest_find(ctx, &find, &found);
-	return r < 0 ? r : rest_reply_docs(ctx, &page, found, node_row);
+	return r < 0 ? r : rest_reply_find(ctx, &find, node_row);
 }
 
 static int

@@ -232,23 +232,16 @@ document_of_path(struct rest_context *ctx, const struct gh_doc **ret_api,
 int
 publisher_document_list(struct rest_context *ctx)
 {
-	const struct gh_docs_found *found;
 	const struct gh_doc *api;
-	struct rest_page page;
 	int r = publisher_api_of_path(ctx, &api);
 
-	if (r == 0)
-		r = rest_page(ctx, &page);
 	if (r < 0)
 		return r;
 	struct gh_str equal[2] = { api->id, GH_STR(PUBLISHER_DOCUMENT) };
-	struct gh_find find = {
-		.kind = GH_STR("document"), .index = "api", .equal = equal, .equal_count = 2,
-		.limit = page.limit, .offset = page.offset,
-	};
+	struct gh_find find = { .kind = GH_STR("document"), .index = "api", .equal = equal,
+		.equal_count = 2 };
 
-	r = rest_find(ctx, &find, &found);
-	return r == 0 ? rest_reply_docs(ctx, &page, found, publisher_document_row) : r;
+	return rest_reply_find(ctx, &find, publisher_document_row);
 }
 
 int

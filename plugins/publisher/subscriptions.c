@@ -46,23 +46,16 @@ publisher_subscription_list(struct rest_context *ctx)
 {
 	struct gh_str api_id = rest_query(ctx, "apiId");
 	struct gh_find find = { .kind = GH_STR("subscription") };
-	const struct gh_docs_found *found;
 	const struct gh_doc *api;
-	struct rest_page page;
-	int r = rest_page(ctx, &page);
+	int r = 0;
 
-	if (r == 0 && api_id.n > 0) {
+	if (api_id.n > 0) {
 		find.index = "api";
 		find.equal = &api_id;
 		find.equal_count = 1;
 		r = rest_get(ctx, "api", api_id, &api);
 	}
-	if (r < 0)
-		return r;
-	find.limit = page.limit;
-	find.offset = page.offset;
-	r = rest_find(ctx, &find, &found);
-	return r == 0 ? rest_reply_docs(ctx, &page, found, subscription_row) : r;
+	return r < 0 ? r : rest_reply_find(ctx, &find, subscription_row);
 }
 
 static int

@@ -54,18 +54,9 @@ publisher_tier_list(struct rest_context *ctx)
 	struct gh_str level;
 	struct gh_find find = { .kind = GH_STR("policy"), .index = "level_name", .equal = &level,
 		.equal_count = 1 };
-	const struct gh_docs_found *found;
-	struct rest_page page;
 	int r = check_level(ctx, &level);
 
-	if (r == 0)
-		r = rest_page(ctx, &page);
-	if (r < 0)
-		return r;
-	find.limit = page.limit;
-	find.offset = page.offset;
-	r = rest_find(ctx, &find, &found);
-	return r == 0 ? rest_reply_docs(ctx, &page, found, tier_row) : r;
+	return r < 0 ? r : rest_reply_find(ctx, &find, tier_row);
 }
 
 int

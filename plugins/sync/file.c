@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/crypto/crypto.h"
+#include "lib/file/file.h"
 #include "lib/hash/hash.h"
 #include "plugins/sync/replica_file.h"
 
@@ -17,39 +18,6 @@
 
 static const char magic[8] = { 'G', 'H', 'F', 'E', 'E', 'D', '1', '\n' };
 _Static_assert(sizeof(magic) + REPLICA_ID_BYTES == REPLICA_FIRST, "the head of the file");
-
-static int
-write_all(int fd, const void *p, size_t n, uint64_t at)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t some = pwrite(fd, (const char *)p + done, n - done, (off_t)(at + done));
-
-		if (some < 0 && errno == EINTR)
-			continue;
-		if (some <= 0)
-			return GH_EIO;
-		done += (size_t)some;
-	}
-	return GH_OK;
-}
-
-/** @return 0; GH_EINVAL: the file ends before; GH_EIO. */
-static int
-read_all(int fd, void *p, size_t n, uint64_t at)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t some = pread(fd, (char *)p + done, n - done, (off_t)(at + done));
-
-		if (some < 0 && errno == EINTR)
-			continue;
-		if (some < 0)
-			return GH_EIO;
-		if (some == 0)
-			return GH_EINVAL;
-		done += (size_t)some;
-	}
-	return GH_OK;
-}
 
 static struct replica_file *
 file_of(int fd)
@@ -75,9 +43,9 @@ replica_file_new(const char *path, struct replica_file **ret_file)
 	if (r == 0)
 		r = crypto_random(file->id, sizeof(file->id));
 	if (r == 0)
-		r = write_all(fd, magic, sizeof(magic), 0);
+		r = file_write_at(fd, magic, sizeof(magic), 0);
 	if (r == 0)
-		r = write_all(fd, file->id, sizeof(file->id), sizeof(magic));
+		r = file_write_at(fd, file->id, sizeof(file->id), sizeof(magic));
 	if (r < 0) {
 		if (file != NULL)
 			replica_file_free(file);
@@ -103,12 +71,12 @@ replica_file_open(const char *path, struct replica_file **ret_file)
 		close(fd);
 		return GH_ENOMEM;
 	}
-	int r = read_all(fd, head, sizeof(head), 0);
+	int r = file_read_at(fd, head, sizeof(head), 0);
 
 	if (r == 0 && memcmp(head, magic, sizeof(magic)) != 0)
 		r = GH_EINVAL;
 	if (r == 0)
-		r = read_all(fd, file->id, sizeof(file->id), sizeof(magic));
+		r = file_read_at(fd, file->id, sizeof(file->id), sizeof(magic));
 	if (r < 0) {
 		replica_file_free(file);
 		return r;
@@ -156,7 +124,7 @@ replica_block_write(const struct gh_trust *trust, const struct replica_file *fil
 	int r = trust->vt->seal(trust->self, place_of(file, at, &place), plain, block + 4);
 
 	if (r == 0)
-		r = write_all(file->fd, block, 4 + n, at);
+		r = file_write_at(file->fd, block, 4 + n, at);
 	free(block);
 	if (r < 0)
 		return GH_EIO;
@@ -173,7 +141,7 @@ read_sealed(const struct replica_file *file, uint64_t at, uint64_t end, uint8_t 
 
 	if (at > end || end - at < 4 + GH_SEAL_OVERHEAD)
 		return GH_EINVAL;
-	int r = read_all(file->fd, head, sizeof(head), at);
+	int r = file_read_at(file->fd, head, sizeof(head), at);
 
 	if (r < 0)
 		return r;
@@ -185,7 +153,7 @@ read_sealed(const struct replica_file *file, uint64_t at, uint64_t end, uint8_t 
 
 	if (sealed == NULL)
 		return GH_ENOMEM;
-	r = read_all(file->fd, sealed, n, at + 4);
+	r = file_read_at(file->fd, sealed, n, at + 4);
 	if (r < 0) {
 		free(sealed);
 		return r;

@@ -9,28 +9,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int
-see_row(void *arg, const struct gh_series_row *row)
-{
-	if (row->key.n != PARCEL_KEY_BYTES || row->value.n == 0)
-		abort();
-	++*(size_t *)arg;
-	return 0;
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct parcel_number number;
-	uint64_t latest_s;
+	struct parcel parcel;
 	const char *why;
-	size_t n = 0;
-	int r = parcel_read((struct gh_str){ (const char *)data, size }, &number, &latest_s,
-		see_row, &n, &why);
+	int r = parcel_read((struct gh_str){ (const char *)data, size }, &parcel, &why);
 
-	if (r != 0 && (r != GH_EINVAL || n > 0 || why == NULL))
+	if (r == GH_EINVAL && why == NULL)
 		abort();
-	if (r == 0 && (number.run == 0 || number.seq == 0))
+	if (r < 0)
+		return 0;
+	if (parcel.number.run == 0 || parcel.number.seq == 0)
 		abort();
+	for (size_t i = 0; i < parcel.n; i++)
+		if (parcel.rows[i].key.n != PARCEL_KEY_BYTES || parcel.rows[i].value.n == 0 ||
+			parcel.rows[i].bucket_s > parcel.latest_s)
+			abort();
+	parcel_done(&parcel);
 	return 0;
 }

@@ -589,7 +589,7 @@ test_tls_files(void)
 	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_EINVAL);
 	CU_ASSERT_STRING_EQUAL(error, "listener x: certificate_file and key_file belong together");
 	l.key_file = GH_STR("/nonexistent");
-	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_EIO);
+	CU_ASSERT_EQUAL(engine->prepare(process, &inst, &l, error, sizeof(error)), GH_ENOENT);
 	CU_ASSERT_STRING_EQUAL(error,
 		"listener x: cannot read /nonexistent: No such file or directory");
 	l.certificate_file = gh_str_of(path);
